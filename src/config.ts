@@ -1,0 +1,179 @@
+import { inspect } from 'node:util'
+import type { Fault } from './config/faults.ts'
+import { ConfigError, Wrong } from './config/faults.ts'
+import { shareSecret } from './config/keys.ts'
+import { nearMisses } from './config/near-miss.ts'
+import type { Always, Setting } from './config/settings.ts'
+import { defaultText, notYet, settings as table } from './config/settings.ts'
+import type { Environment } from './config/texts.ts'
+import { given, readText } from './config/texts.ts'
+
+export type { Fault } from './config/faults.ts'
+export { ConfigError, EXIT_CONFIG } from './config/faults.ts'
+export { SecretKey } from './config/keys.ts'
+export type { DialectMount } from './config/lists.ts'
+
+type Table = typeof table
+type Key = keyof Table
+type Values = { readonly [K in Key]: Table[K] extends Setting<infer T> ? T : never }
+type Texts = Record<string, string | undefined>
+type Draft = { -readonly [K in Key]?: Values[K] | undefined }
+
+/**
+ * What the operator decided: deeply frozen, and safe to log, for secrets are masked in JSON and in `inspect`. Read from
+ * the table of settings, which says what each is for; durations are in seconds.
+ *
+ * `databaseUrl`, `jwtSecrets`, `serverSecrets` and `smtpUrl` are always there in production, and `publicUrl` (no slash at
+ * its end) is https there. With PORT=0 a default `publicUrl` ends in `:0` until `withPort` has put in the real one.
+ */
+export type Config = {
+  readonly [K in Key]: Table[K] extends Always<infer T> ? T : Values[K] | undefined
+}
+
+// Typed as a mapped type, so that `settings[key]` and `draft[key]` agree on the type for any one key.
+const settings: { readonly [K in Key]: Setting<Values[K]> } = table
+const keys = Object.keys(table).filter((key): key is Key => key in table)
+
+/**
+ * Reads every setting from the environment.
+ *
+ * @throws {ConfigError} with all wrong settings at once; print its message and exit with `EXIT_CONFIG`.
+ */
+export function readConfig(env: Environment = process.env): Config {
+  const draft: Draft = {}
+  const texts: Texts = {}
+  const faults = keys.flatMap((key) => settle(key, env, texts, draft) ?? [])
+  faults.push(...quarrels(draft), ...unavailable(env, texts))
+  faults.push(...nearMisses(env, [...keys.map((key) => settings[key].name), ...Object.keys(notYet)]))
+  if (faults.length > 0) throw new ConfigError(faults)
+  if (!isConfig(draft)) throw new Error('a setting has neither value nor fault')
+  return seal(draft)
+}
+
+/** The same configuration once PORT=0 has become a port: `port`, and the URL and the issuer where they are defaults. */
+export function withPort(config: Config, port: number): Config {
+  const url = new URL(config.publicUrl)
+  if (url.port === '0') url.port = String(port)
+  const publicUrl = url.href.replace(/\/+$/, '')
+  const jwtIssuer = config.jwtIssuer === config.publicUrl ? publicUrl : config.jwtIssuer
+  return seal({ ...config, port, publicUrl, jwtIssuer })
+}
+
+/** A setting in words: for the README, its test and `keyturn config`. */
+export interface SettingDescription {
+  readonly name: string
+  /** As an operator would write it, or in words; `undefined` where there is none. */
+  readonly default: string | undefined
+  readonly expected: string
+  readonly about: string
+  readonly why: string
+  readonly secret: boolean
+  readonly requiredInProduction: boolean
+}
+
+/** Every setting of this version, in the order of the table. */
+export function describeSettings(): SettingDescription[] {
+  return keys.map((key) => {
+    const { name, default: standard, value, about, why, secret = false, required } = settings[key]
+    const shown = typeof standard === 'object' ? standard.shown : standard || undefined
+    const requiredInProduction = required === 'production'
+    return { name, default: shown, expected: value.expected, about, why, secret, requiredInProduction }
+  })
+}
+
+/** Reads one setting into `draft`, and what it is into `texts`, for the defaults below it. */
+function settle<K extends Key>(key: K, env: Environment, texts: Texts, draft: Draft): Fault | undefined {
+  const setting = settings[key]
+  const refuse = (wrong: Wrong) => {
+    texts[setting.name] = typeof setting.default === 'string' ? setting.default : undefined
+    return faultOf(setting, wrong, env)
+  }
+  const text = readText(env, setting.name) ?? defaultText(setting.default, texts)
+  if (text instanceof Wrong) return refuse(text)
+  const value = judge(setting, text, texts['NODE_ENV'] === 'production')
+  if (value instanceof Wrong) return refuse(value)
+  texts[setting.name] = typeof value === 'string' ? value : text
+  draft[key] = value
+  return undefined
+}
+
+function judge<T>(setting: Setting<T>, text: string | undefined, production: boolean): T | Wrong | undefined {
+  if (text === undefined) {
+    const missing = production && setting.required === 'production'
+    return missing ? new Wrong('is not set, and production has no default for it', 'set it') : undefined
+  }
+  const value = setting.value.parse(text)
+  if (value instanceof Wrong || !production) return value
+  return setting.inProduction?.(value) ?? value
+}
+
+function faultOf(setting: Setting<never>, wrong: Wrong, env: Environment): Fault {
+  const text = given(env, setting.name)
+  // Short and plain only: whatever else stands there may be a secret that went into the wrong variable.
+  const shown = text !== undefined && !setting.secret && /^[\w.+-]{1,12}$/.test(text) ? `= ${text} ` : ''
+  const standard = typeof setting.default === 'object' ? setting.default.shown : setting.default
+  const otherwise = standard ? `correct it, or unset it to have ${standard}` : 'correct it'
+  const remedy = wrong.remedy ?? otherwise
+  return { setting: setting.name, problem: shown + wrong.problem, expected: setting.value.expected, remedy }
+}
+
+/** Faults of settings that are right alone and wrong together. */
+function quarrels(draft: Draft): Fault[] {
+  const faults: Fault[] = []
+  const { accessTtlSeconds: access, refreshTtlSeconds: session, refreshIdleTtlSeconds: idle } = draft
+  if (idle !== undefined && session !== undefined && idle > session) {
+    const problem = 'is longer than REFRESH_TTL, so that it would do nothing'
+    faults.push({
+      setting: 'REFRESH_IDLE_TTL',
+      problem,
+      expected: 'REFRESH_TTL or less',
+      remedy: 'shorten it',
+    })
+  }
+  const end = Math.min(idle ?? Number.POSITIVE_INFINITY, session ?? Number.POSITIVE_INFINITY)
+  if (access !== undefined && access >= end) {
+    const problem = 'is not shorter than REFRESH_TTL and REFRESH_IDLE_TTL, so that nothing could be refreshed'
+    const expected = 'less than both'
+    faults.push({ setting: 'ACCESS_TTL', problem, expected, remedy: 'shorten it, or lengthen them' })
+  }
+  if (shareSecret(draft.jwtSecrets ?? [], draft.serverSecrets ?? [])) {
+    const problem = 'has a secret that is in JWT_SECRETS too, which verifiers know'
+    const expected = 'secrets of its own'
+    faults.push({ setting: 'SERVER_SECRETS', problem, expected, remedy: 'make a new one for SERVER_SECRETS' })
+  }
+  return faults
+}
+
+/** Faults of settings that later versions will have. */
+function unavailable(env: Environment, texts: Texts): Fault[] {
+  return Object.entries(notYet).flatMap(([setting, standard]) => {
+    const text = given(env, setting)
+    const path = given(env, `${setting}_FILE`)
+    if (text === undefined && path === undefined) return []
+    const only = defaultText(standard, texts)
+    if (path === undefined && text === only) return []
+    const expected = only === undefined ? 'nothing' : `nothing, or its default ${only}`
+    return [{ setting, problem: 'is not in this version of Keyturn yet', expected, remedy: 'unset it' }]
+  })
+}
+
+function isConfig(draft: Draft): draft is Config {
+  return keys.every((key) => draft[key] !== undefined || settings[key].default === undefined)
+}
+
+/** Freezes all of it and masks what is secret wherever the whole is printed. */
+function seal(config: Config): Config {
+  const masked = () =>
+    Object.fromEntries(
+      keys.map((key) => [key, settings[key].secret && config[key] ? '[secret]' : config[key]]),
+    )
+  Object.defineProperties(config, { toJSON: { value: masked }, [inspect.custom]: { value: masked } })
+  freeze(config)
+  return config
+}
+
+function freeze(value: unknown): void {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return
+  Object.freeze(value)
+  Object.values(value).forEach(freeze)
+}

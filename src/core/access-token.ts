@@ -1,0 +1,125 @@
+import { timingSafeEqual } from 'node:crypto'
+import { v4 as uuidV4 } from 'uuid'
+import type { Account, JwtSigner, RevokedSessions, SeenGenerations } from './ports.ts'
+import type { ServerKeys } from './server-keys.ts'
+
+/** The claims of an access token; `iss`, `aud`, `typ` and `kid` are the signer's. Times are seconds since 1970. */
+export interface AccessClaims {
+  readonly iss: string
+  readonly aud: string
+  readonly sub: string
+  readonly iat: number
+  readonly exp: number
+  readonly jti: string
+  readonly sid: string
+  readonly gen: number
+  readonly token_type: 'access'
+  readonly user_id: number
+  readonly username: string
+  readonly email: string
+  readonly email_verified: boolean
+  readonly first_name: string
+  readonly last_name: string
+  readonly roles: readonly string[]
+  readonly own: string
+}
+
+export interface AccessTokens {
+  /** A token of the session at this generation, and its life in seconds. */
+  mint(
+    account: Account,
+    sessionId: string,
+    generation: number,
+  ): { readonly token: string; readonly expiresIn: number }
+  /** The claims of a living token that Keyturn itself minted; `undefined` for any other. Synchronous, no database. */
+  verify(token: string): AccessClaims | undefined
+}
+
+export interface AccessTokenNeeds {
+  readonly jwt: JwtSigner
+  readonly keys: ServerKeys
+  readonly revoked: RevokedSessions
+  readonly seen: SeenGenerations
+  readonly now: () => number
+  readonly random: () => number
+  readonly issuer: string
+  readonly audience: string
+  readonly ttlSeconds: number
+}
+
+/** A token is shorter-lived by up to this share, at random, so that clients do not all come back at once. */
+const TTL_JITTER = 0.05
+const REMEMBERED_MAX = 10_000
+/** A token of ours is far below this; whatever is longer is not worth decoding. */
+const TOKEN_MAX_LENGTH = 4096
+const OWN_BYTES = 16
+const OWN_SUFFIX = /,"own":"([A-Za-z0-9_-]{22})"\}$/
+
+/**
+ * Access tokens for Keyturn's own endpoints. Whoever holds a shared JWT secret can sign a token, so a signature
+ * alone is not obeyed here: `own`, the last claim, is a MAC under a server secret over the JSON text of all the
+ * claims before it. Not one of them can be changed by a service that holds the shared secret.
+ *
+ * Tokens found good are remembered in a bounded map; expiry and revocation are checked on every use all the same.
+ */
+export function createAccessTokens(needs: AccessTokenNeeds): AccessTokens {
+  const { jwt, keys, revoked, seen, now, random } = needs
+  const remembered = new Map<string, AccessClaims>()
+
+  function alive(claims: AccessClaims): AccessClaims | undefined {
+    if (claims.exp * 1000 <= now() || revoked.has(claims.sid)) return undefined
+    seen.note(claims.sid, claims.gen)
+    return claims
+  }
+
+  return {
+    mint(account, sessionId, generation) {
+      const iat = Math.floor(now() / 1000)
+      const expiresIn = Math.max(1, Math.floor(needs.ttlSeconds * (1 - random() * TTL_JITTER)))
+      const claims: Omit<AccessClaims, 'own'> = {
+        iss: needs.issuer,
+        aud: needs.audience,
+        sub: String(account.id),
+        iat,
+        exp: iat + expiresIn,
+        jti: uuidV4(),
+        sid: sessionId,
+        gen: generation,
+        token_type: 'access',
+        user_id: account.id,
+        username: account.username,
+        email: account.email,
+        email_verified: account.emailVerified,
+        first_name: account.firstName,
+        last_name: account.lastName,
+        roles: account.roles,
+      }
+      const own = keys
+        .macWithCurrent('own', JSON.stringify(claims).slice(0, -1), OWN_BYTES)
+        .toString('base64url')
+      return { token: jwt.sign({ ...claims, own }), expiresIn }
+    },
+
+    verify(token) {
+      const known = remembered.get(token)
+      if (known !== undefined) return alive(known)
+      if (token.length > TOKEN_MAX_LENGTH) return undefined
+      const payload = jwt.verify(token)
+      if (payload === undefined || !isOwn(keys, payload)) return undefined
+      const claims = JSON.parse(payload) as AccessClaims
+      if (remembered.size >= REMEMBERED_MAX) remembered.delete(remembered.keys().next().value ?? '')
+      remembered.set(token, claims)
+      return alive(claims)
+    },
+  }
+}
+
+/** Whether the payload, to the byte, is one that Keyturn wrote. */
+function isOwn(keys: ServerKeys, payload: string): boolean {
+  const suffix = OWN_SUFFIX.exec(payload)
+  if (suffix?.[1] === undefined) return false
+  const mac = Buffer.from(suffix[1], 'base64url')
+  return keys
+    .macWithEach('own', payload.slice(0, suffix.index), OWN_BYTES)
+    .some((expected) => timingSafeEqual(expected, mac))
+}

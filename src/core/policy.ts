@@ -1,0 +1,34 @@
+/** Lifetimes and limits, all of them data: the numbers come from the configuration, the rules read them here. */
+export interface Policy {
+  readonly accessTtlSeconds: number
+  /** Absolute life of a session, fixed at sign-in. */
+  readonly refreshTtlSeconds: number
+  /** A rotating session that was not refreshed for this long is over. */
+  readonly refreshIdleTtlSeconds: number
+  /** How long after a rotation its predecessors are answered again without question. */
+  readonly refreshGraceSeconds: number
+  readonly refreshReplay: 'recover' | 'strict'
+  readonly registration: 'open' | 'closed'
+  readonly emailVerification: 'required' | 'optional' | 'off'
+  readonly passwordMinLength: number
+  readonly bcryptCost: number
+  /** RATE_LIMIT: whether failed sign-ins lock an account for strangers. */
+  readonly limitsLogins: boolean
+}
+
+/** A verification link is good for this long; the account itself waits for UNVERIFIED_TTL. */
+export const VERIFY_LINK_TTL_SECONDS = 3 * 24 * 3600
+
+/** The most bytes of UTF-8 a password may have: long enough for any passphrase, short enough to hash at once. */
+export const PASSWORD_MAX_BYTES = 1024
+
+/** Failed sign-ins an account bears from strangers within the window before it answers 429. */
+export const LOGIN_FAILURES_PER_ACCOUNT = 10
+export const LOGIN_WINDOW_SECONDS = 15 * 60
+
+/** Letters that anybody can have sent to one account within the window. */
+export const LETTERS_PER_ACCOUNT = 3
+export const LETTER_WINDOW_SECONDS = 3600
+
+/** Lost answers in as many generations running, outside the grace and without an Idempotency-Key, that are believed. */
+export const LATE_REPLAYS_BELIEVED = 4

@@ -1,0 +1,153 @@
+import type { AuthNeeds } from './auth.ts'
+import type { AuthErrorCode } from './errors.ts'
+import { AuthError } from './errors.ts'
+import type { Grant } from './grant.ts'
+import { makeGrant } from './grant.ts'
+import type { Caller, EventKind, RetryKey, SessionView } from './ports.ts'
+import type { PresentedRefreshClaims } from './refresh-token.ts'
+import { decodeRefreshToken } from './refresh-token.ts'
+import type { Verdict } from './rotation.ts'
+import { judgeRefresh } from './rotation.ts'
+import type { ServerKeys } from './server-keys.ts'
+
+/** How a refresh came to its answer; the header `Keyturn-Refresh` says it in the same words. */
+export type RefreshOutcome = 'rotated' | 'replayed' | 'lost-answer' | 'healed' | 'kept'
+
+export interface Refreshed extends Grant {
+  readonly outcome: RefreshOutcome
+}
+
+export interface RefreshRequest {
+  readonly token: string
+  /** RFC draft-ietf-httpapi-idempotency-key-header: 16 to 128 characters, one per refresh. */
+  readonly idempotencyKey: string | undefined
+}
+
+/** Lost races are judged again; more than this in a row is no race but a defect. */
+const ROUNDS_MAX = 8
+
+/**
+ * Exchanges a refresh token for the tokens of the next generation; an honest client whose answer was lost gets
+ * it again, a thief ends the session. The common path is the one statement of `sessions.rotate`.
+ * @throws AuthError `refresh_invalid`, `refresh_expired`, `session_revoked`, `refresh_replayed`, `rate_limited`
+ */
+export async function refresh(needs: AuthNeeds, request: RefreshRequest, caller: Caller): Promise<Refreshed> {
+  const claims = decodeRefreshToken(needs.keys, request.token)
+  if (claims === undefined) throw new AuthError('refresh_invalid')
+  needs.refreshLimit.take(claims.sessionId)
+
+  const key = retryKeyOf(needs.keys, claims, request.idempotencyKey)
+  let healed = false
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const rotated = await needs.sessions.rotate({
+      sessionId: claims.sessionId,
+      generation: claims.generation,
+      key,
+    })
+    if (rotated !== undefined) return answer(needs, rotated, healed ? 'healed' : 'rotated')
+
+    const view = await needs.sessions.find(claims.sessionId)
+    const presented = { generation: claims.generation, retryKey: key?.digest }
+    const verdict = judgeRefresh(view && stateOf(view), presented, view?.now ?? 0, needs.policy)
+    const step = await act(needs, verdict, view, claims, caller)
+    if (step === 'healed') healed = true
+    else if (step !== 'again') return step
+  }
+  throw new AuthError('unavailable', { retryAfterSeconds: 1 })
+}
+
+/** Does what the verdict says, commits it, and only then refuses: a throw inside would undo the revocation. */
+async function act(
+  needs: AuthNeeds,
+  verdict: Verdict,
+  view: SessionView | undefined,
+  claims: PresentedRefreshClaims,
+  caller: Caller,
+): Promise<Refreshed | 'again' | 'healed'> {
+  if (verdict.kind === 'dead') return refuseDead(needs, verdict.reason, claims, caller)
+  if (view === undefined) throw new Error('only a dead session can be without a row')
+  const { sessionId } = claims
+  const { generation } = view.session
+  const record = (kind: EventKind) =>
+    needs.events.record({ kind, caller, userId: view.account.id, sessionId })
+
+  switch (verdict.kind) {
+    case 'keep':
+      await record('refresh_kept')
+      return answer(needs, view, 'kept')
+    case 'healed':
+      return (await needs.sessions.heal(sessionId, generation, claims.generation, caller))
+        ? 'healed'
+        : 'again'
+    case 'rotate':
+      return 'again'
+    case 'replay':
+      await record('refresh_replayed')
+      return answer(needs, view, 'replayed')
+    case 'lost_answer':
+      if (!verdict.counted) await record('refresh_lost_answer')
+      else if (!(await needs.sessions.countLateReplay(sessionId, generation, caller))) return 'again'
+      return answer(needs, view, 'lost-answer')
+    case 'theft': {
+      const event = { kind: 'refresh_theft', caller, userId: view.account.id, sessionId } as const
+      if (!(await needs.sessions.revoke(sessionId, generation, 'theft', event))) return 'again'
+      needs.revoked.add([sessionId])
+      needs.count('theft')
+      throw new AuthError('refresh_replayed')
+    }
+    default:
+      return verdict satisfies never
+  }
+}
+
+function answer(needs: AuthNeeds, view: SessionView, outcome: RefreshOutcome): Refreshed {
+  needs.count(outcome)
+  return { ...makeGrant(needs, view), outcome }
+}
+
+const DEAD_CODES = {
+  unknown: 'refresh_invalid',
+  revoked: 'session_revoked',
+  disabled: 'session_revoked',
+  expired: 'refresh_expired',
+} as const satisfies Record<string, AuthErrorCode>
+
+async function refuseDead(
+  needs: AuthNeeds,
+  reason: keyof typeof DEAD_CODES,
+  claims: PresentedRefreshClaims,
+  caller: Caller,
+): Promise<never> {
+  const { sessionId, userId } = claims
+  await needs.events.record({ kind: 'refresh_refused', caller, userId, sessionId, reason })
+  needs.count('refused')
+  throw new AuthError(DEAD_CODES[reason])
+}
+
+function stateOf(view: SessionView) {
+  return { ...view.session, userDisabled: view.account.disabled }
+}
+
+/**
+ * Digests of the Idempotency-Key, bound to session and generation under the key that made the presented token,
+ * so that a retry finds the same digest also after the server secrets have rotated. A key that is used for one
+ * generation after another counts as none: whoever copied the token may have copied it too.
+ */
+function retryKeyOf(
+  keys: ServerKeys,
+  claims: PresentedRefreshClaims,
+  idempotencyKey: string | undefined,
+): RetryKey | undefined {
+  if (idempotencyKey === undefined) return undefined
+  if (!/^[\x21-\x7e]{16,128}$/.test(idempotencyKey)) {
+    const message = 'Send 16 to 128 printable ASCII characters without spaces, new for every refresh.'
+    throw new AuthError('validation_failed', { fields: { 'Idempotency-Key': [message] } })
+  }
+  const digest = (use: 'fresh' | 'reused', generation: number) =>
+    keys.mac('idempotency', claims.key, `${use}:${claims.sessionId}:${generation}:${idempotencyKey}`, 16)
+  return {
+    digest: digest('fresh', claims.generation),
+    reusedDigest: digest('reused', claims.generation),
+    previousDigests: [digest('fresh', claims.generation - 1), digest('reused', claims.generation - 1)],
+  }
+}

@@ -1,0 +1,223 @@
+import { and, eq, sql } from 'drizzle-orm'
+import { v7 as uuidV7 } from 'uuid'
+import { LETTER_WINDOW_SECONDS, LETTERS_PER_ACCOUNT, LOGIN_WINDOW_SECONDS } from '../core/policy.ts'
+import type { Account, AccountStore, Caller, Identifier, NewAccount, PasswordHash } from '../core/ports.ts'
+import type { Database } from './database.ts'
+import { constraintOf } from './failure.ts'
+import type { AccountRow } from './rows.ts'
+import { ACCOUNT_COLUMNS, toAccount, toAccountWithHash } from './rows.ts'
+import { counters, users } from './schema.ts'
+
+/** Counts one more under the key, in the window that is open or in a new one. */
+const countStatement = (key: string, windowSeconds: number) => `
+  INSERT INTO counters (key, count, window_ends_at)
+  VALUES (${key}, 1, now() + interval '${windowSeconds} seconds')
+  ON CONFLICT (key) DO UPDATE SET
+    count = CASE WHEN counters.window_ends_at <= now() THEN 1 ELSE counters.count + 1 END,
+    window_ends_at = CASE WHEN counters.window_ends_at <= now() THEN excluded.window_ends_at
+                          ELSE counters.window_ends_at END
+  RETURNING key, count, window_ends_at`
+
+/** The device is known when the account was signed in to from the same address (IPv6: /64) and User-Agent. */
+const attemptStatement = (account: string) => `
+  WITH account AS (${account}), known AS (
+    SELECT EXISTS (
+      SELECT FROM sessions s JOIN account ON s.user_id = account.id
+      WHERE s.user_agent = $5 AND network(set_masklen(s.ip, CASE family(s.ip) WHEN 6 THEN 64 ELSE 32 END)) >>= $4::inet
+    ) AS device
+  ), counted AS (${countStatement(
+    `(SELECT CASE WHEN account.id IS NULL THEN 'login:' || $2
+                  WHEN known.device THEN 'login:' || account.id || ':' || $3
+                  ELSE 'login:' || account.id END
+      FROM known LEFT JOIN account ON true)`,
+    LOGIN_WINDOW_SECONDS,
+  )})
+  SELECT counted.key AS counter, counted.count,
+         greatest(1, ceil(extract(epoch FROM counted.window_ends_at - now())))::integer AS window_ends_in,
+         u.password_hash, ${ACCOUNT_COLUMNS}
+  FROM counted LEFT JOIN account u ON true`
+
+const ATTEMPT_BY_USERNAME = attemptStatement('SELECT * FROM users WHERE username_key = $1')
+const ATTEMPT_BY_EMAIL = attemptStatement(`
+  SELECT * FROM users WHERE email_key = $1 AND $1 <> ''
+  ORDER BY email_verified_at IS NOT NULL DESC, id DESC LIMIT 1`)
+
+/** An outbox row for the user of `account`, unless the letters of this hour are used up. */
+const letterStatement = (counter: string, outboxId: string) => `
+  counted AS (${countStatement(counter, LETTER_WINDOW_SECONDS)}), letter AS (
+    INSERT INTO outbox (id, kind, user_id)
+    SELECT ${outboxId}, 'verification', account.id FROM account, counted WHERE counted.count <= ${LETTERS_PER_ACCOUNT}
+  )`
+
+const eventStatement = (kind: string, ip: string, userAgent: string) => `
+  event AS (
+    INSERT INTO events (id, kind, user_id, ip, user_agent)
+    SELECT gen_random_uuid(), '${kind}', account.id, ${ip}::inet, ${userAgent} FROM account
+  )`
+
+const createStatement = (letter: string) => `
+  WITH account AS (
+    INSERT INTO users (username, username_key, email, email_key, email_verified_at, activated_at, password_hash,
+                       first_name, last_name, profile)
+    VALUES ($1, $2, $3, $4, CASE WHEN $5::boolean THEN now() END, CASE WHEN $6::boolean THEN now() END, $7, $8, $9,
+            $10)
+    RETURNING *
+  ), ${eventStatement('registered', '$11', '$12')} ${letter}
+  SELECT ${ACCOUNT_COLUMNS} FROM account u`
+
+const CREATE = createStatement('')
+const CREATE_WITH_LETTER = createStatement(`, ${letterStatement('$13', '$14')}`)
+
+/** Whoever waits for a letter longest is not meant: the newest account that has not verified the address is. */
+const REQUEST_VERIFICATION = `
+  WITH account AS (
+    SELECT id FROM users WHERE email_key = $1 AND $1 <> '' ORDER BY email_verified_at IS NULL DESC, id DESC LIMIT 1
+  ), ${eventStatement('verification_requested', '$2', '$3')}, ${letterStatement('$4', '$5')}
+  SELECT 1`
+
+const VERIFY_EMAIL = `
+  WITH account AS (
+    UPDATE users u SET email_verified_at = now(), activated_at = coalesce(activated_at, now())
+    WHERE id = $1 AND email_key = $2 AND email_verified_at IS NULL AND NOT EXISTS (
+      SELECT FROM users other WHERE other.email_key = u.email_key AND other.email_verified_at IS NOT NULL
+    )
+    RETURNING id
+  ), ${eventStatement('email_verified', '$3', '$4')}
+  SELECT id FROM account`
+
+const FIND = `SELECT ${ACCOUNT_COLUMNS} FROM users u WHERE u.id = $1`
+const FIND_FOR_LINK = `SELECT u.password_hash, u.email_key, now() AS now, ${ACCOUNT_COLUMNS} FROM users u WHERE u.id = $1`
+
+type LinkRow = AccountRow & {
+  readonly password_hash: PasswordHash
+  readonly email_key: string
+  readonly now: Date
+}
+type AttemptRow = AccountRow & {
+  readonly counter: string
+  readonly count: number
+  readonly window_ends_in: number
+  /** Null, like every column of the account, where there is none. */
+  readonly password_hash: PasswordHash | null
+}
+
+/** Accounts, what decides who owns a name or an address, and the counters kept per account. */
+export function createAccountStore({ pool, drizzle }: Database): AccountStore {
+  async function insert(account: NewAccount, letter: string | undefined, caller: Caller): Promise<Account> {
+    const values: unknown[] = [
+      account.username,
+      account.usernameKey,
+      account.email,
+      account.emailKey,
+      account.emailVerified,
+      account.activated,
+      account.passwordHash,
+      account.firstName,
+      account.lastName,
+      account.profile,
+      caller.ip,
+      caller.userAgent,
+    ]
+    const { rows } = await pool.query<AccountRow>(
+      letter === undefined
+        ? { name: 'create_account', text: CREATE, values }
+        : {
+            name: 'create_account_with_letter',
+            text: CREATE_WITH_LETTER,
+            values: [...values, letter, uuidV7()],
+          },
+    )
+    const [row] = rows
+    if (row === undefined) throw new Error('an insert without a conflict clause returned no row')
+    return toAccount(row)
+  }
+
+  return {
+    async create(account, letter, caller) {
+      try {
+        return await insert(account, letter, caller)
+      } catch (error) {
+        const constraint = constraintOf(error)
+        if (constraint === 'users_username_key') return 'username_taken'
+        if (constraint === 'users_verified_email_key') return 'email_taken'
+        throw error
+      }
+    },
+
+    async find(userId) {
+      const { rows } = await pool.query<AccountRow>({ name: 'find_account', text: FIND, values: [userId] })
+      return rows[0] && toAccount(rows[0])
+    },
+
+    async attemptLogin(identifier: Identifier, names, caller) {
+      const byUsername = 'usernameKey' in identifier
+      const { rows } = await pool.query<AttemptRow>({
+        name: byUsername ? 'attempt_by_username' : 'attempt_by_email',
+        text: byUsername ? ATTEMPT_BY_USERNAME : ATTEMPT_BY_EMAIL,
+        values: [
+          byUsername ? identifier.usernameKey : identifier.emailKey,
+          names.unknown,
+          names.device,
+          caller.ip,
+          caller.userAgent,
+        ],
+      })
+      const [row] = rows
+      if (row === undefined) throw new Error('counting an attempt returned no row')
+      return {
+        account:
+          row.password_hash === null
+            ? undefined
+            : toAccountWithHash({ ...row, password_hash: row.password_hash }),
+        counter: row.counter,
+        attempts: row.count,
+        windowEndsInSeconds: row.window_ends_in,
+      }
+    },
+
+    async refundLogin(counter) {
+      await drizzle
+        .update(counters)
+        .set({ count: sql`greatest(${counters.count} - 1, 0)` })
+        .where(eq(counters.key, counter))
+    },
+
+    async replaceHash(userId, old, fresh) {
+      const replaced = await drizzle
+        .update(users)
+        .set({ passwordHash: fresh })
+        .where(and(eq(users.id, userId), eq(users.passwordHash, old)))
+        .returning({ id: users.id })
+      return replaced.length === 1
+    },
+
+    async findForLink(userId) {
+      const { rows } = await pool.query<LinkRow>({
+        name: 'find_for_link',
+        text: FIND_FOR_LINK,
+        values: [userId],
+      })
+      const [row] = rows
+      return row && { account: toAccountWithHash(row), emailKey: row.email_key, now: row.now.getTime() }
+    },
+
+    async verifyEmail(userId, emailKey, caller) {
+      try {
+        const { rowCount } = await pool.query(VERIFY_EMAIL, [userId, emailKey, caller.ip, caller.userAgent])
+        return rowCount === 1
+      } catch (error) {
+        // Another account verified the address at this very moment: first come, first served.
+        if (constraintOf(error) === 'users_verified_email_key') return false
+        throw error
+      }
+    },
+
+    async requestVerification(emailKey, counter, caller) {
+      await pool.query({
+        name: 'request_verification',
+        text: REQUEST_VERIFICATION,
+        values: [emailKey, caller.ip, caller.userAgent, counter, uuidV7()],
+      })
+    },
+  }
+}

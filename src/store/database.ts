@@ -1,0 +1,42 @@
+import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import type { PoolClient } from 'pg'
+import { Pool } from 'pg'
+
+/** The pool, and Drizzle over it. Hot paths hand the pool their prepared statements, the rest goes by Drizzle. */
+export interface Database {
+  readonly pool: Pool
+  readonly drizzle: NodePgDatabase
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  readonly url: string
+  readonly poolMax: number
+  /** Told of connections that broke while nobody used them; the pool has dropped them already. */
+  readonly onIdleError: (error: Error) => void
+}
+
+/**
+ * Opens the pool. Nothing waits for ever: a connection is had within a second, a statement takes two at most,
+ * and the client gives up half a second after the server should have, so that an answer is never later than 3 s.
+ */
+export function openDatabase({ url, poolMax, onIdleError }: DatabaseOptions): Database {
+  const pool = new Pool({
+    connectionString: url,
+    max: poolMax,
+    connectionTimeoutMillis: 1000,
+    statement_timeout: 2000,
+    lock_timeout: 1000,
+    query_timeout: 2500,
+    idle_in_transaction_session_timeout: 5000,
+    idleTimeoutMillis: 30_000,
+    maxLifetimeSeconds: 1800,
+    keepAlive: true,
+    application_name: 'keyturn',
+  })
+  // Without both listeners a restart of Postgres would end the process as an unhandled 'error' event.
+  pool.on('error', onIdleError)
+  pool.on('connect', (client: PoolClient) => client.on('error', () => undefined))
+  return { pool, drizzle: drizzle(pool), close: () => pool.end() }
+}

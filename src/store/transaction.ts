@@ -1,0 +1,33 @@
+import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import type { Database } from './database.ts'
+
+/**
+ * Runs `work` in one transaction and returns what it returned, committed. What `work` throws is thrown on after
+ * the rollback.
+ *
+ * Drizzle's own `transaction()` keeps the client when BEGIN fails and hides the first error behind that of the
+ * ROLLBACK; here the client always goes back, and goes for good when its state is not known.
+ */
+export async function transaction<T>(
+  database: Database,
+  work: (tx: NodePgDatabase) => Promise<T>,
+): Promise<T> {
+  const client = await database.pool.connect()
+  let broken: Error | boolean = true
+  try {
+    await client.query('BEGIN')
+    const result = await work(drizzle(client))
+    await client.query('COMMIT')
+    broken = false
+    return result
+  } catch (error) {
+    broken = await client.query('ROLLBACK').then(
+      () => false,
+      (rollbackError: Error) => rollbackError,
+    )
+    throw error
+  } finally {
+    client.release(broken)
+  }
+}

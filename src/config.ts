@@ -3,8 +3,9 @@ import type { Fault } from './config/faults.ts'
 import { ConfigError, Wrong } from './config/faults.ts'
 import { shareSecret } from './config/keys.ts'
 import { nearMisses } from './config/near-miss.ts'
+import { notYet, unavailable } from './config/not-yet.ts'
 import type { Always, Setting } from './config/settings.ts'
-import { defaultText, notYet, settings as table } from './config/settings.ts'
+import { defaultText, settings as table } from './config/settings.ts'
 import type { Environment } from './config/texts.ts'
 import { given, readText } from './config/texts.ts'
 
@@ -20,11 +21,12 @@ type Texts = Record<string, string | undefined>
 type Draft = { -readonly [K in Key]?: Values[K] | undefined }
 
 /**
- * What the operator decided: deeply frozen, and safe to log, for secrets are masked in JSON and in `inspect`. Read from
- * the table of settings, which says what each is for; durations are in seconds.
+ * What the operator decided: deeply frozen, and safe to log, for secrets are masked in JSON and in `inspect`.
+ * Read from the table of settings, which says what each is for; durations are in seconds.
  *
- * `databaseUrl`, `jwtSecrets`, `serverSecrets` and `smtpUrl` are always there in production, and `publicUrl` (no slash at
- * its end) is https there. With PORT=0 a default `publicUrl` ends in `:0` until `withPort` has put in the real one.
+ * `databaseUrl`, `jwtSecrets`, `serverSecrets` and `smtpUrl` are always there in production, and `publicUrl`
+ * (no slash at its end) is https there. With PORT=0 a default `publicUrl` ends in `:0` until `withPort` has
+ * put in the real one.
  */
 export type Config = {
   readonly [K in Key]: Table[K] extends Always<infer T> ? T : Values[K] | undefined
@@ -50,7 +52,10 @@ export function readConfig(env: Environment = process.env): Config {
   return seal(draft)
 }
 
-/** The same configuration once PORT=0 has become a port: `port`, and the URL and the issuer where they are defaults. */
+/**
+ * The same configuration once PORT=0 has become a port: `port`, and the URL and the issuer where they are
+ * defaults.
+ */
 export function withPort(config: Config, port: number): Config {
   const url = new URL(config.publicUrl)
   if (url.port === '0') url.port = String(port)
@@ -100,19 +105,22 @@ function settle<K extends Key>(key: K, env: Environment, texts: Texts, draft: Dr
 function judge<T>(setting: Setting<T>, text: string | undefined, production: boolean): T | Wrong | undefined {
   if (text === undefined) {
     const missing = production && setting.required === 'production'
-    return missing ? new Wrong('is not set, and production has no default for it', 'set it') : undefined
+    return missing
+      ? new Wrong('is not set, and production has no default for it', setting.value.recipe ?? 'set it')
+      : undefined
   }
   const value = setting.value.parse(text)
   if (value instanceof Wrong || !production) return value
   return setting.inProduction?.(value) ?? value
 }
 
-function faultOf(setting: Setting<never>, wrong: Wrong, env: Environment): Fault {
+function faultOf<T>(setting: Setting<T>, wrong: Wrong, env: Environment): Fault {
   const text = given(env, setting.name)
   // Short and plain only: whatever else stands there may be a secret that went into the wrong variable.
   const shown = text !== undefined && !setting.secret && /^[\w.+-]{1,12}$/.test(text) ? `= ${text} ` : ''
   const standard = typeof setting.default === 'object' ? setting.default.shown : setting.default
-  const otherwise = standard ? `correct it, or unset it to have ${standard}` : 'correct it'
+  const otherwise =
+    setting.value.recipe ?? (standard ? `correct it, or unset it to have ${standard}` : 'correct it')
   const remedy = wrong.remedy ?? otherwise
   return { setting: setting.name, problem: shown + wrong.problem, expected: setting.value.expected, remedy }
 }
@@ -142,19 +150,6 @@ function quarrels(draft: Draft): Fault[] {
     faults.push({ setting: 'SERVER_SECRETS', problem, expected, remedy: 'make a new one for SERVER_SECRETS' })
   }
   return faults
-}
-
-/** Faults of settings that later versions will have. */
-function unavailable(env: Environment, texts: Texts): Fault[] {
-  return Object.entries(notYet).flatMap(([setting, standard]) => {
-    const text = given(env, setting)
-    const path = given(env, `${setting}_FILE`)
-    if (text === undefined && path === undefined) return []
-    const only = defaultText(standard, texts)
-    if (path === undefined && text === only) return []
-    const expected = only === undefined ? 'nothing' : `nothing, or its default ${only}`
-    return [{ setting, problem: 'is not in this version of Keyturn yet', expected, remedy: 'unset it' }]
-  })
 }
 
 function isConfig(draft: Draft): draft is Config {

@@ -24,7 +24,10 @@ export class Wrong {
   }
 }
 
-/** Thrown by `readConfig` with every wrong setting at once; `message` is ready for a terminal, one line a fault. */
+/**
+ * Thrown by `readConfig` with every wrong setting at once; `message` is ready for a terminal, one line a
+ * fault.
+ */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly faults: readonly Fault[]

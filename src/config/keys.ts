@@ -23,9 +23,16 @@ export class SecretKey {
   }
 }
 
-/** Keys in order: the first signs, all verify. `kid:base64url,…`, unpadded (RFC 7515 §2), ≥ 32 bytes each (RFC 7518 §3.2). */
+const recipe =
+  "make one with: node -p \"'k1:' + require('node:crypto').randomBytes(32).toString('base64url')\""
+
+/**
+ * Keys in order: the first signs, all verify. `kid:base64url,…`, unpadded (RFC 7515 §2), ≥ 32 bytes each (RFC
+ * 7518 §3.2).
+ */
 export const secretKeys: Parser<readonly SecretKey[]> = {
   expected: 'kid:base64url (more after commas; the first signs), each 32 random bytes or more, no padding',
+  recipe,
   parse(text) {
     const keys = readList(text, secretKey)
     if (keys instanceof Wrong) return keys
@@ -33,9 +40,13 @@ export const secretKeys: Parser<readonly SecretKey[]> = {
   },
 }
 
-/** As `secretKeys`, and refresh tokens can tell them apart: they carry one byte of the kid's hash (rotation.md, "The token"). */
+/**
+ * As `secretKeys`, and refresh tokens can tell them apart: they carry one byte of the kid's hash
+ * (rotation.md, "The token").
+ */
 export const serverKeys: Parser<readonly SecretKey[]> = {
   expected: secretKeys.expected,
+  recipe,
   parse(text) {
     const keys = secretKeys.parse(text)
     if (keys instanceof Wrong) return keys
@@ -44,7 +55,7 @@ export const serverKeys: Parser<readonly SecretKey[]> = {
 }
 
 /** The byte by which a refresh token names its key: the first of SHA-256(kid). */
-export function kidByte(kid: string): number {
+function kidByte(kid: string): number {
   return createHash('sha256').update(kid).digest().readUInt8(0)
 }
 
@@ -58,14 +69,15 @@ function bytesOf(key: SecretKey): string {
   return key.secret.toString('base64url')
 }
 
-// Problems name entries by position and never by kid: in a list written the wrong way round the kid is the secret.
+// Problems name entries by position and never by kid: in a list written the wrong way round the kid is the
+// secret.
 function repetition(
   keys: readonly SecretKey[],
   what: string,
-  valueOf: (key: SecretKey) => unknown,
+  valueIn: (key: SecretKey) => unknown,
   remedy?: string,
 ): Wrong | undefined {
-  const values = keys.map(valueOf)
+  const values = keys.map(valueIn)
   const second = values.findIndex((value, index) => values.indexOf(value) !== index)
   if (second === -1) return undefined
   const first = values.indexOf(values[second])
@@ -74,27 +86,27 @@ function repetition(
 
 function secretKey(item: string): SecretKey | Wrong {
   const [, kid = '', encoded = ''] = /^([^:]*):(.*)$/.exec(item) ?? []
-  if (!item.includes(':')) return new Wrong('has no kid', recipe)
+  if (!item.includes(':')) return new Wrong('has no kid')
   if (!/^[\w.-]{1,64}$/.test(kid)) return new Wrong('has a kid that is not 1 to 64 of A-Z a-z 0-9 . _ -')
   const bytes = Buffer.from(encoded, 'base64url')
   // Node skips what it cannot decode; only what it would write itself is surely what was meant.
-  if (bytes.toString('base64url') !== encoded) return new Wrong('is not base64url without padding', recipe)
+  if (bytes.toString('base64url') !== encoded) return new Wrong('is not base64url without padding')
   const weakness = weaknessOf(encoded, bytes)
-  return weakness === undefined ? new SecretKey(kid, bytes) : new Wrong(weakness, recipe)
+  return weakness === undefined ? new SecretKey(kid, bytes) : new Wrong(weakness)
 }
 
-const recipe =
-  "make one with: node -p \"'k1:' + require('node:crypto').randomBytes(32).toString('base64url')\""
-
-/** No test of randomness: it knows the keys that people type, paste and copy. Of 32 random bytes it refuses less than one in a million. */
+/**
+ * No test of randomness: it knows the keys that people type, paste and copy. Of 32 random bytes it refuses
+ * less than one in a million.
+ */
 function weaknessOf(encoded: string, bytes: Buffer): string | undefined {
   if (bytes.length < 32) return `is ${bytes.length} bytes long once decoded`
   if (published.has(encoded)) return 'is an example key from a standard'
+  if (new Set(bytes).size === 1) return 'is one byte over and over'
+  if (new Set(bytes).size < 16) return 'has fewer than 16 different bytes'
   if (/^([\da-f]+|[\dA-F]+)$/.test(encoded)) return 'is hexadecimal, not base64url'
   if (guessable.test(encoded.replace(/[_-]/g, ''))) return 'holds a word that is tried first'
   if (isText(bytes)) return 'decodes to text, so that it was typed and not drawn'
-  if (new Set(bytes).size === 1) return 'is one byte over and over'
-  if (new Set(bytes).size < 16) return 'has fewer than 16 different bytes'
   if (repeats(encoded) || repeats(bytes.toString('latin1'))) return 'repeats itself'
   if (climbs(Buffer.from(encoded)) || climbs(bytes)) return 'counts up or down'
   return undefined

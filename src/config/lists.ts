@@ -32,7 +32,9 @@ function dialect(item: string): DialectMount | Wrong {
   return { name, prefix }
 }
 
-/** Origins as a browser sends them (RFC 6454 §6.2), to be compared whole. Web views send schemes of their own. */
+/**
+ * Origins as a browser sends them (RFC 6454 §6.2), to be compared whole. Web views send schemes of their own.
+ */
 export const origins: Parser<readonly string[]> = {
   expected: 'origins as the browser sends them, separated by commas, such as https://app.example.com',
   parse: (text) => readList(text, origin),
@@ -51,7 +53,10 @@ function origin(item: string): string | Wrong {
   return web || scheme === undefined ? new Wrong('is no origin') : item
 }
 
-/** Networks of trusted reverse proxies. Nothing that a client could stand in: no `true`, no hop count, no name (CVE-2026-16732). */
+/**
+ * Networks of trusted reverse proxies. Nothing that a client could stand in: no `true`, no hop count, no name
+ * (CVE-2026-16732).
+ */
 export const networks: Parser<readonly string[]> = {
   expected: 'networks of your proxies in CIDR form, separated by commas, such as 10.0.0.0/8,fd00::/8',
   parse: (text) => readList(text, network),
@@ -74,7 +79,10 @@ function network(item: string): string | Wrong {
   return length < widest ? new Wrong(`is wider than /${widest} and holds strangers`) : item
 }
 
-/** Entries between commas; empty text is the empty list. Entries are named by position, for they may be misplaced secrets. */
+/**
+ * Entries between commas; empty text is the empty list. Entries are named by position, for they may be
+ * misplaced secrets.
+ */
 export function readList<T>(text: string, readItem: (item: string) => T | Wrong): T[] | Wrong {
   const values: T[] = []
   const wrongs: Wrong[] = []

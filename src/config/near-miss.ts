@@ -1,15 +1,17 @@
 import type { Fault } from './faults.ts'
 import type { Environment } from './texts.ts'
+import { given } from './texts.ts'
 
 /**
- * A fault for every variable whose name is almost one of ours: such a setting would be silently without effect.
- * Names of fewer than 8 letters (HOST, PORT) have too many neighbours that belong to others and are not guarded.
+ * A fault for every variable whose name is almost one of ours: such a setting would be silently without
+ * effect. Names of fewer than 8 letters (HOST, PORT) have too many neighbours that belong to others and are
+ * not guarded.
  */
 export function nearMisses(env: Environment, names: readonly string[]): Fault[] {
   const ours = new Set(names.flatMap((name) => [name, `${name}_FILE`]))
   const guarded = [...ours].filter((name) => name.replace('_FILE', '').length >= 8)
   return Object.keys(env).flatMap((name) => {
-    if (ours.has(name) || !/^[A-Z][A-Z\d_]{4,63}$/.test(name)) return []
+    if (ours.has(name) || given(env, name) === undefined || !/^[A-Z][A-Z\d_]{4,63}$/.test(name)) return []
     const meant = nearest(name, guarded)
     if (meant === undefined) return []
     const remedy = `did you mean ${meant}? Rename it, or unset it here if it belongs to another program`
@@ -18,20 +20,25 @@ export function nearMisses(env: Environment, names: readonly string[]): Fault[] 
 }
 
 function nearest(name: string, candidates: readonly string[]): string | undefined {
-  const allowed = candidates.filter((candidate) => isNear(name, candidate))
-  return allowed.sort((a, b) => distance(name, a) - distance(name, b))[0]
+  const near = candidates.filter((candidate) => isNear(name, candidate))
+  return near.sort((a, b) => distance(name, a) - distance(name, b))[0]
 }
 
 function isNear(name: string, ours: string): boolean {
   if (name.replaceAll('_', '') === ours.replaceAll('_', '')) return true
-  if (Math.abs(name.length - ours.length) > 2) return false
-  const slips = distance(name, ours)
-  // Two slips with another first letter are another word: HTTP_URL is not SMTP_URL.
-  return slips === 1 || (slips === 2 && name[0] === ours[0])
+  const [words, meant] = [name.split('_'), ours.split('_')]
+  if (words.length !== meant.length) return distance(name, ours) === 1
+  const slips = meant.map((word, index) => distance(word, words[index] ?? ''))
+  // Two slips in a short word make another word: SITE_URL is not SMTP_URL, SIGNUP_URL is not SIGNUP_TTL.
+  const sameWords = meant.every((word, index) => (slips[index] ?? 0) <= (word.length > 4 ? 2 : 1))
+  return sameWords && slips.reduce((sum, each) => sum + each, 0) <= 2
 }
 
-/** Damerau-Levenshtein distance in its restricted form (optimal string alignment): a swap of neighbours counts once. */
-export function distance(a: string, b: string): number {
+/**
+ * Damerau-Levenshtein distance in its restricted form (optimal string alignment): a swap of neighbours counts
+ * once.
+ */
+function distance(a: string, b: string): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, column) => column)
   for (let row = 1; row <= a.length; row++) {

@@ -18,7 +18,10 @@ import {
   stringOrUri,
 } from './values.ts'
 
-/** A default as an operator would write it, or one made from the settings above it; `shown` stands for it in the README. */
+/**
+ * A default as an operator would write it, or one made from the settings above it; `shown` stands for it in
+ * the README.
+ */
 export type Default =
   | string
   | { readonly shown: string; readonly from: (above: Environment) => string | undefined }
@@ -202,7 +205,7 @@ export const settings = {
     default: '12',
     inProduction: (cost) => (cost < 10 ? new Wrong('is under 10, which production refuses') : undefined),
     about: 'Work factor of password hashes; each step doubles the time of a login; 10 or more in production',
-    why: 'About a quarter of a second; OWASP asks for 10 at least, tests get by with 4',
+    why: 'About a fifth of a second on one core; OWASP asks for 10 at least, tests get by with 4',
   }),
   smtpUrl: maybe({
     name: 'SMTP_URL',
@@ -265,32 +268,8 @@ export const settings = {
 }
 
 /**
- * Settings that belong to the contract and not to this version. Setting one stops the start, for a setting that is
- * accepted and does nothing would be a lie; the default given here is true already and passes. Delete a line with its issue.
+ * The text of a default, or `undefined` where there is none. `above` are the texts of the settings above it.
  */
-export const notYet: Readonly<Record<string, Default | undefined>> = {
-  JWT_ALGORITHM: 'HS256',
-  JWT_PRIVATE_KEYS_FILE: undefined,
-  REFRESH_COOKIE: 'off',
-  PROFILE_SCHEMA_FILE: undefined,
-  PROFILE_CLAIMS: undefined,
-  MAIL_TEMPLATES_DIR: undefined,
-  RESET_URL: undefined,
-  SERVICE_CLIENTS: undefined,
-  METRICS_PORT: undefined,
-  PASSWORD_HISTORY: '0',
-  JWT_AUDIENCE_KEYS: undefined,
-  AUTHTOKEN_TTL: '30d',
-  SIGNUP_TTL: '24h',
-  KNOX_TTL: '10h',
-  SIMPLEJWT_ROTATE: 'false',
-  SIMPLEJWT_STATUS_REFRESH: 'false',
-  SIMPLEJWT_REVEAL_ACCOUNTS: 'false',
-  SIMPLEJWT_ACTIVATE_BY_GET: 'true',
-  ACTIVATED_URL: { shown: 'PUBLIC_URL', from: ({ PUBLIC_URL }) => PUBLIC_URL },
-}
-
-/** The text of a default, or `undefined` where there is none. `above` are the texts of the settings above it. */
 export function defaultText(of: Default | undefined, above: Environment): string | undefined {
   return typeof of === 'object' ? of.from(above) : of
 }

@@ -5,8 +5,9 @@ import { Wrong } from './faults.ts'
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * The text of a setting, given as NAME or, by path, as NAME_FILE; `undefined` when it is not set. Empty or blank counts
- * as not set, for compose files pass empty strings; blanks around it are cut; so are the line breaks that end a file.
+ * The text of a setting, given as NAME or, by path, as NAME_FILE; `undefined` when it is not set. Empty or
+ * blank counts as not set, for compose files pass empty strings; blanks around it are cut; so are the line
+ * breaks that end a file.
  */
 export function readText(env: Environment, name: string): string | Wrong | undefined {
   const direct = given(env, name)

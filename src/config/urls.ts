@@ -11,7 +11,10 @@ export const baseUrl: Parser<string> = {
   },
 }
 
-/** The address of a page. It may bring a query of its own, so a token is added with `URL.searchParams`, not with `?`. */
+/**
+ * The address of a page. It may bring a query of its own, so a token is added with `URL.searchParams`, not
+ * with `?`.
+ */
 export const pageUrl: Parser<string> = {
   expected:
     'an absolute http(s) URL such as https://app.example.com/verify, with no fragment and no user in it',
@@ -26,7 +29,10 @@ export function httpsOnly(url: string): Wrong | undefined {
   return url.startsWith('https://') ? undefined : new Wrong('is not https, which production demands')
 }
 
-/** A connection string that `pg` understands, unchanged. The socket form names its directory: `postgresql:///db?host=/dir`. */
+/**
+ * A connection string that `pg` understands, unchanged. The socket form names its directory:
+ * `postgresql:///db?host=/dir`.
+ */
 export const postgresUrl: Parser<string> = {
   expected: 'postgres://user:password@host:5432/database, or postgresql:///database?host=/socket/directory',
   parse(text) {
@@ -39,7 +45,10 @@ export const postgresUrl: Parser<string> = {
   },
 }
 
-/** A connection string for nodemailer, unchanged. `smtps` is TLS from the first byte, `smtp` upgrades by STARTTLS. */
+/**
+ * A connection string for nodemailer, unchanged. `smtps` is TLS from the first byte, `smtp` upgrades by
+ * STARTTLS.
+ */
 export const smtpUrl: Parser<string> = {
   expected: 'smtp://user:password@host:587 or smtps://user:password@host:465',
   parse(text) {
@@ -64,9 +73,17 @@ function address(text: string, schemes: readonly string[]): URL | Wrong {
   if (text.includes('#')) return new Wrong('has a # in it', 'write %23 where it belongs to a password')
   // Decoded later, a line break here becomes one in an SMTP dialogue (GHSA-vvjj-xcjg-gr5g) or a query.
   if (/%([01][\da-f]|7f)/i.test(text)) return new Wrong('has an encoded control character in it')
-  if (/%(?![\da-f]{2})/i.test(text)) return new Wrong('has a % that encodes nothing', 'write %25 for a %')
+  if (!decodes(text)) return new Wrong('has a % that encodes nothing', 'write %25 for a %')
   if (!URL.canParse(text)) {
     return new Wrong('cannot be read as a URL', 'percent-encode / ? # @ : and % inside user and password')
   }
   return new URL(text)
+}
+
+function decodes(text: string): boolean {
+  try {
+    return decodeURIComponent(text) !== ''
+  } catch {
+    return false
+  }
 }

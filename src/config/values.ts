@@ -1,10 +1,15 @@
 import { isIP } from 'node:net'
 import { Wrong } from './faults.ts'
 
-/** Reads the text of one setting. Pure, and the same in every environment: what only production forbids stands in the table. */
+/**
+ * Reads the text of one setting. Pure, and the same in every environment: what only production forbids stands
+ * in the table.
+ */
 export interface Parser<T> {
   /** Completes "expected …". */
   readonly expected: string
+  /** How to make such a value, where that is not plain. */
+  readonly recipe?: string
   readonly parse: (text: string) => T | Wrong
 }
 
@@ -27,7 +32,10 @@ const unitSeconds = new Map([
   ['d', 86_400],
 ])
 
-/** Seconds in a text such as `30s`, `15m`, `12h` or `30d`; `undefined` for anything else, a bare number included. */
+/**
+ * Seconds in a text such as `30s`, `15m`, `12h` or `30d`; `undefined` for anything else, a bare number
+ * included.
+ */
 export function secondsIn(text: string): number | undefined {
   const [, count, unit] = /^(0|[1-9]\d{0,8})([smhd])$/.exec(text) ?? []
   const seconds = unitSeconds.get(unit ?? '')
@@ -70,10 +78,16 @@ export const onOff: Parser<boolean> = {
 /** An address or a name to listen on, without scheme, brackets or port. */
 export const host: Parser<string> = {
   expected: 'an IP address or a host name, without scheme and port',
-  parse: (text) => (isIP(text) !== 0 || isHostname(text) ? text : new Wrong('is neither address nor name')),
+  parse: (text) =>
+    (isIP(text) !== 0 && !text.includes('%')) || isHostname(text)
+      ? text
+      : new Wrong('is neither address nor name'),
 }
 
-/** Whether this is a host name of letters, digits and hyphens (RFC 1123 §2.1) that is not a mistyped IPv4 address. */
+/**
+ * Whether this is a host name of letters, digits and hyphens (RFC 1123 §2.1) that is not a mistyped IPv4
+ * address.
+ */
 export function isHostname(text: string): boolean {
   if (text.length > 253 || /^[\d.]+$/.test(text)) return false
   return text.split('.').every((label) => /^[a-z\d]([a-z\d-]{0,61}[a-z\d])?$/i.test(label))
@@ -82,7 +96,9 @@ export function isHostname(text: string): boolean {
 /** A directory, taken as it is written. */
 export const directory: Parser<string> = { expected: 'a directory', parse: (text) => text }
 
-/** The value of `iss` or `aud`: a StringOrURI of RFC 7519 §2, one only, compared by verifiers byte for byte. */
+/**
+ * The value of `iss` or `aud`: a StringOrURI of RFC 7519 §2, one only, compared by verifiers byte for byte.
+ */
 export const stringOrUri: Parser<string> = {
   expected: 'one name or URI of up to 255 visible ASCII characters, without spaces and commas',
   parse(text) {

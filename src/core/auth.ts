@@ -4,7 +4,8 @@ import { AuthError } from './errors.ts'
 import type { Grant } from './grant.ts'
 import type { Credentials } from './log-in.ts'
 import { logIn } from './log-in.ts'
-import { logOut, logOutByRefresh, logOutEverywhere } from './log-out.ts'
+import type { LogOut } from './log-out.ts'
+import { logOut, logOutEverywhere } from './log-out.ts'
 import type { Passwords } from './password.ts'
 import type { Policy } from './policy.ts'
 import type {
@@ -48,8 +49,7 @@ export interface Auth {
   logIn(credentials: Credentials, caller: Caller): Promise<Grant>
   refresh(request: RefreshRequest, caller: Caller): Promise<Refreshed>
   checkStatus(token: string | undefined): AccessClaims
-  logOut(claims: AccessClaims, caller: Caller): Promise<void>
-  logOutByRefresh(token: string, caller: Caller): Promise<void>
+  logOut(tokens: LogOut, caller: Caller): Promise<void>
   logOutEverywhere(claims: AccessClaims, caller: Caller): Promise<number>
   findAccount(claims: AccessClaims): Promise<Account>
 }
@@ -63,8 +63,7 @@ export function createAuth(needs: AuthNeeds): Auth {
     logIn: (credentials, caller) => logIn(needs, credentials, caller),
     refresh: (request, caller) => refresh(needs, request, caller),
     checkStatus: (token) => checkStatus(needs, token),
-    logOut: (claims, caller) => logOut(needs, claims, caller),
-    logOutByRefresh: (token, caller) => logOutByRefresh(needs, token, caller),
+    logOut: (tokens, caller) => logOut(needs, tokens, caller),
     logOutEverywhere: (claims, caller) => logOutEverywhere(needs, claims, caller),
     async findAccount(claims) {
       const account = await needs.accounts.find(claims.user_id)

@@ -1,20 +1,30 @@
 import type { AccessClaims } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
+import { checkStatus } from './check-status.ts'
 import type { Caller } from './ports.ts'
 import { decodeRefreshToken } from './refresh-token.ts'
 
-/** Ends the session of the access token. Once more is fine: the session stays ended. */
-export async function logOut(needs: AuthNeeds, claims: AccessClaims, caller: Caller): Promise<void> {
-  await endSession(needs, claims.sid, claims.user_id, caller)
+/** What a client shows to be signed out by: either token, or both. */
+export interface LogOut {
+  readonly access: string | undefined
+  readonly refresh: string | undefined
 }
 
 /**
- * Ends the session that a refresh token belongs to, whatever its generation: a phone whose access token has
- * expired must be able to sign out. A token that is not ours ends nothing and is not told so (RFC 7009, 2.2).
+ * Ends the session of the access token or of the refresh token, whatever its generation: a phone whose access
+ * token has expired must be able to sign out. Beside a refresh token a bad access token is no matter, and a
+ * refresh token that names no living session of ours is not told so (RFC 7009, 2.2). Once more is fine.
+ * @throws AuthError `token_missing` or `invalid_token` when the access token is all there is
  */
-export async function logOutByRefresh(needs: AuthNeeds, token: string, caller: Caller): Promise<void> {
-  const claims = decodeRefreshToken(needs.keys, token)
+export async function logOut(needs: AuthNeeds, { access, refresh }: LogOut, caller: Caller): Promise<void> {
+  if (refresh === undefined) {
+    const claims = checkStatus(needs, access)
+    return endSession(needs, claims.sid, claims.user_id, caller)
+  }
+  const claims = decodeRefreshToken(needs.keys, refresh)
   if (claims !== undefined) await endSession(needs, claims.sessionId, claims.userId, caller)
+  const other = access === undefined ? undefined : needs.accessTokens.verify(access)
+  if (other !== undefined) await endSession(needs, other.sid, other.user_id, caller)
 }
 
 /** Ends every session of the user, also those that are being started at this moment; returns how many. */

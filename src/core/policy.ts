@@ -1,3 +1,6 @@
+/** Whether an account must confirm its address before it may sign in, may do so, or is taken at its word. */
+export type EmailVerification = 'required' | 'optional' | 'off'
+
 /** Lifetimes and limits, all of them data: the numbers come from the configuration, the rules read them here. */
 export interface Policy {
   readonly accessTtlSeconds: number
@@ -9,7 +12,7 @@ export interface Policy {
   readonly refreshGraceSeconds: number
   readonly refreshReplay: 'recover' | 'strict'
   readonly registration: 'open' | 'closed'
-  readonly emailVerification: 'required' | 'optional' | 'off'
+  readonly emailVerification: EmailVerification
   readonly passwordMinLength: number
   readonly bcryptCost: number
   /** RATE_LIMIT: whether failed sign-ins lock an account for strangers. */

@@ -29,7 +29,7 @@ export class BodyError extends Error {
 }
 
 const takenTypes =
-  'Send the body as application/json, application/x-www-form-urlencoded or multipart/form-data, named in Content-Type.'
+  'Send application/json, application/x-www-form-urlencoded or multipart/form-data, named in Content-Type.'
 
 /** Fastify's own body errors, by code, in the words of this service. */
 const fromFastify: ReadonlyMap<string, readonly [400 | 413 | 415, string]> = new Map([

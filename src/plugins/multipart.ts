@@ -38,8 +38,9 @@ export function parseMultipart(contentType: string, bytes: Uint8Array): FormFiel
 function addPart(fields: FormFields, piece: string): void {
   const end = piece.indexOf('\r\n\r\n')
   if (!piece.startsWith('\r\n') || end === -1) throw malformed('has a part without headers')
-  if (end > maxHeaderLength)
+  if (end > maxHeaderLength) {
     throw new BodyError(413, 'The multipart body has a part with more than 1 KiB of headers.')
+  }
   const headers = headersOf(piece.slice(2, end))
   const name = nameOf(headers.get('content-disposition') ?? '')
   refuseForeignContent(name, headers)

@@ -1,0 +1,104 @@
+import { readFileSync } from 'node:fs'
+import fastifyCors from '@fastify/cors'
+import fastifyHelmet from '@fastify/helmet'
+import type { FastifyInstance } from 'fastify'
+import Fastify from 'fastify'
+import { v7 as uuidV7 } from 'uuid'
+import type { Config } from './config.ts'
+import type { Policy } from './core/policy.ts'
+import { createServerKeys } from './core/server-keys.ts'
+import { requireAccessToken } from './dialects/bearer.ts'
+import { refuseWithProblem } from './dialects/canonical/errors.ts'
+import { canonical } from './dialects/canonical/index.ts'
+import { mountDialect, speakRefusals } from './dialects/dialect.ts'
+import { authPlugin } from './plugins/auth.ts'
+import { bcryptPoolPlugin } from './plugins/bcrypt-pool.ts'
+import { bodies } from './plugins/bodies.ts'
+import { databasePlugin } from './plugins/database.ts'
+import { devMailboxPlugin } from './plugins/dev-mailbox.ts'
+import { docsPlugin } from './plugins/docs.ts'
+import { errorPagesPlugin } from './plugins/error-pages.ts'
+import { guardsPlugin } from './plugins/guards.ts'
+import { healthPlugin } from './plugins/health.ts'
+import { jwtPlugin } from './plugins/jwt.ts'
+import { mailPlugin } from './plugins/mail.ts'
+import { metricsPlugin } from './plugins/metrics.ts'
+import { refusal } from './plugins/refusal.ts'
+import { logSerializers, requestLogPlugin } from './plugins/request-log.ts'
+import { revocationsPlugin } from './plugins/revocations.ts'
+import { seenPlugin } from './plugins/seen.ts'
+
+/** What the configuration holds once nothing is missing: see `development.ts` for where the rest comes from. */
+export type RunnableConfig = Config & {
+  readonly [K in 'databaseUrl' | 'jwtSecrets' | 'serverSecrets']: NonNullable<Config[K]>
+}
+
+/** Time and chance, for tests to replace. */
+export interface World {
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  /** From 0 up to 1. */
+  readonly random: () => number
+}
+
+const BODY_LIMIT_BYTES = 16 * 1024
+const { version }: { version: string } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+
+/** The service, every part of it in the order in which it is put together; not listening yet. */
+export async function buildApp(
+  config: RunnableConfig,
+  world: World = { now: Date.now, random: Math.random },
+): Promise<FastifyInstance> {
+  const app = Fastify({
+    ...limits,
+    logger: config.logLevel === 'silent' ? false : { level: config.logLevel, serializers: logSerializers },
+    trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
+    genReqId: () => uuidV7(),
+  })
+  const refuse = refuseWithProblem(config.publicUrl)
+  const manner = { name: 'service', tag: 'Service', requireAccessToken: requireAccessToken('Bearer'), refuse }
+  const keys = createServerKeys(config.serverSecrets)
+  const { publicUrl, emailVerification } = config
+
+  app.decorateRequest('accessClaims', null)
+  speakRefusals(app, refuse)
+  await app.register(requestLogPlugin)
+  await app.register(fastifyHelmet, { contentSecurityPolicy: false })
+  await app.register(fastifyCors, {
+    origin: [...config.corsOrigins],
+    preflight: false,
+    exposedHeaders: ['keyturn-refresh', 'retry-after', 'x-request-id'],
+  })
+  await app.register(docsPlugin, { publicUrl, version })
+  await app.register(bodies)
+  await app.register(metricsPlugin)
+  await app.register(guardsPlugin, { enabled: config.rateLimit })
+
+  const { refreshIdleTtlSeconds, accessTtlSeconds } = config
+  await app.register(databasePlugin, { url: config.databaseUrl, poolMax: config.databasePoolMax, refreshIdleTtlSeconds })
+  await app.register(revocationsPlugin, { accessTtlSeconds })
+  await app.register(seenPlugin)
+  await app.register(bcryptPoolPlugin)
+  await app.register(jwtPlugin, {
+    secrets: config.jwtSecrets,
+    issuer: config.jwtIssuer,
+    audience: config.jwtAudience,
+  })
+  await app.register(mailPlugin, mailOptions(config, keys))
+  await app.register(authPlugin, {
+    ...world,
+    keys,
+    policy: policyOf(config),
+    issuer: config.jwtIssuer,
+    audience: config.jwtAudience,
+  })
+
+  await app.register(healthPlugin, { manner })
+  await app.register(errorPagesPlugin, { manner })
+  if (opensMailbox(config)) await app.register(devMailboxPlugin, { manner })
+  for (const { prefix } of config.dialects) {
+    await mountDialect(app, canonical, { prefix: prefix === '/' ? '' : prefix, publicUrl, emailVerification })
+  }
+  app.setNotFoundHandler((request, reply) => refuse(refusal('not_found'), request, reply))
+  return app
+}

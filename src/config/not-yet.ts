@@ -1,0 +1,45 @@
+import type { Fault } from './faults.ts'
+import type { Default } from './settings.ts'
+import { defaultText } from './settings.ts'
+import type { Environment } from './texts.ts'
+import { given } from './texts.ts'
+
+/**
+ * Settings that belong to the contract and not to this version. Setting one stops the start, for a setting
+ * that is accepted and does nothing would be a lie; the default given here is true already and passes. Delete
+ * a line with its issue.
+ */
+export const notYet: Readonly<Record<string, Default | undefined>> = {
+  JWT_ALGORITHM: 'HS256',
+  JWT_PRIVATE_KEYS_FILE: undefined,
+  REFRESH_COOKIE: 'off',
+  PROFILE_SCHEMA_FILE: undefined,
+  PROFILE_CLAIMS: undefined,
+  MAIL_TEMPLATES_DIR: undefined,
+  RESET_URL: undefined,
+  SERVICE_CLIENTS: undefined,
+  METRICS_PORT: undefined,
+  PASSWORD_HISTORY: '0',
+  JWT_AUDIENCE_KEYS: undefined,
+  AUTHTOKEN_TTL: '30d',
+  SIGNUP_TTL: '24h',
+  KNOX_TTL: '10h',
+  SIMPLEJWT_ROTATE: 'false',
+  SIMPLEJWT_STATUS_REFRESH: 'false',
+  SIMPLEJWT_REVEAL_ACCOUNTS: 'false',
+  SIMPLEJWT_ACTIVATE_BY_GET: 'true',
+  ACTIVATED_URL: { shown: 'PUBLIC_URL', from: ({ PUBLIC_URL }) => PUBLIC_URL },
+}
+
+/** Faults of settings that later versions will have. */
+export function unavailable(env: Environment, texts: Environment): Fault[] {
+  return Object.entries(notYet).flatMap(([setting, standard]) => {
+    const text = given(env, setting)?.trim()
+    const path = given(env, `${setting}_FILE`)
+    if (text === undefined && path === undefined) return []
+    const only = defaultText(standard, texts)
+    if (path === undefined && text === only) return []
+    const expected = only === undefined ? 'nothing' : `nothing, or its default ${only}`
+    return [{ setting, problem: 'is not in this version of Keyturn yet', expected, remedy: 'unset it' }]
+  })
+}

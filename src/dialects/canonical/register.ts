@@ -1,0 +1,37 @@
+import { Type } from 'typebox'
+import { action } from '../../plugins/endpoint.ts'
+import { callerOf } from '../../plugins/caller.ts'
+import { AccountAnswer, accountAnswer, TokenAnswer, tokenAnswer, withProblems } from './answers.ts'
+
+const Body = Type.Object(
+  {
+    username: Type.String({ maxLength: 400, description: 'Letters, digits and @ . + - _' }),
+    email: Type.String({ maxLength: 320 }),
+    password: Type.String({ maxLength: 1024, description: 'Up to 1,024 bytes' }),
+    first_name: Type.Optional(Type.String({ maxLength: 400 })),
+    last_name: Type.Optional(Type.String({ maxLength: 400 })),
+  },
+  {
+    additionalProperties: Type.Union([Type.String(), Type.Number(), Type.Boolean()]),
+    description: 'Any further field is kept in the profile: text, a number, or true or false.',
+  },
+)
+
+export const registerAction = action({
+  guard: 'register',
+  summary: 'Create an account.',
+  description:
+    'With EMAIL_VERIFICATION=required the account waits for the link in the letter. A taken address is not revealed.' +
+    ' With EMAIL_VERIFICATION=off the answer also holds both tokens.',
+  body: Body,
+  answers: withProblems({ 201: Type.Intersect([AccountAnswer, Type.Partial(TokenAnswer)]) }),
+  async handle(request, reply) {
+    const { username, email, password, first_name = '', last_name = '', ...profile } = request.body
+    const { account, grant } = await request.server.auth.register(
+      { username, email, password, firstName: first_name, lastName: last_name, profile },
+      callerOf(request),
+    )
+    reply.code(201)
+    return { ...accountAnswer(account), ...(grant && tokenAnswer(reply, grant)) }
+  },
+})

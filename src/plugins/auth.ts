@@ -1,0 +1,61 @@
+import fp from 'fastify-plugin'
+import { createAccessTokens } from '../core/access-token.ts'
+import type { Auth } from '../core/auth.ts'
+import { createAuth } from '../core/auth.ts'
+import { createPasswords } from '../core/password.ts'
+import type { Policy } from '../core/policy.ts'
+import type { ServerKeys } from '../core/server-keys.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    readonly auth: Auth
+  }
+}
+
+export interface AuthPluginOptions {
+  readonly policy: Policy
+  readonly keys: ServerKeys
+  readonly issuer: string
+  readonly audience: string
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  /** From 0 up to 1. */
+  readonly random: () => number
+}
+
+/** The verbs of the core, bound to the long-lived things of this process. */
+export const authPlugin = fp<AuthPluginOptions>(
+  async (app, { policy, keys, issuer, audience, now, random }) => {
+    const accessTokens = createAccessTokens({
+      jwt: app.jwtSigner,
+      keys,
+      revoked: app.revokedSessions,
+      seen: app.seenGenerations,
+      now,
+      random,
+      issuer,
+      audience,
+      ttlSeconds: policy.accessTtlSeconds,
+    })
+    app.decorate(
+      'auth',
+      createAuth({
+        policy,
+        keys,
+        accounts: app.store.accounts,
+        sessions: app.store.sessions,
+        events: app.store.events,
+        passwords: createPasswords(app.bcryptPool, policy.bcryptCost),
+        accessTokens,
+        revoked: app.revokedSessions,
+        refreshLimit: app.refreshLimit,
+        outbox: app.outbox,
+        count: (verdict) => app.metrics.countRefresh(verdict),
+      }),
+    )
+  },
+  {
+    name: 'auth',
+    dependencies: ['database', 'jwt', 'revocations', 'seen', 'bcrypt-pool', 'guards', 'mail', 'metrics'],
+  },
+)

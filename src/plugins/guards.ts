@@ -1,0 +1,90 @@
+import fastifyRateLimit from '@fastify/rate-limit'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { AuthError } from '../core/errors.ts'
+import type { RefreshLimit } from '../core/ports.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    readonly guards: Guards
+    readonly refreshLimit: RefreshLimit
+  }
+}
+
+/**
+ * What stands before a route, one guard per verb and shared by all dialects: five dialects do not give five times
+ * the guesses. `open` and `access_token` count nothing; `access_token` is let through by the dialect, which knows
+ * where its clients put the token. The limit of refreshes is per session and taken by the verb itself.
+ */
+export type GuardName = 'open' | 'access_token' | 'login' | 'register' | 'letter' | 'link' | 'refresh'
+
+/** Refuses a request that comes too often: @throws AuthError `rate_limited`. */
+export type Guard = (request: FastifyRequest) => Promise<void>
+export type Guards = Readonly<Record<GuardName, Guard | undefined>>
+
+export interface GuardsPluginOptions {
+  /** RATE_LIMIT: off only outside production. */
+  readonly enabled: boolean
+}
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+const PER_ADDRESS = {
+  login: { max: 60, timeWindow: MINUTE_MS },
+  register: { max: 30, timeWindow: HOUR_MS },
+  letter: { max: 60, timeWindow: MINUTE_MS },
+  link: { max: 60, timeWindow: MINUTE_MS },
+} as const
+const REFRESHES_PER_SESSION = 60
+/** Addresses and sessions remembered; an attacker who cycles through as many gains one window. */
+const REMEMBERED_MAX = 50_000
+
+/** Counters by address in this process (IPv6 by /64); those by account are in Postgres, see `store/accounts.ts`. */
+export const guardsPlugin = fp<GuardsPluginOptions>(
+  async (app, { enabled }) => {
+    await app.register(fastifyRateLimit, { global: false, cache: REMEMBERED_MAX })
+
+    const perAddress = (verb: keyof typeof PER_ADDRESS): Guard | undefined => {
+      if (!enabled) return undefined
+      const check = app.createRateLimit(PER_ADDRESS[verb])
+      return async (request) => {
+        const limit = await check(request)
+        if (!limit.isAllowed && limit.isExceeded) {
+          throw new AuthError('rate_limited', { retryAfterSeconds: limit.ttlInSeconds })
+        }
+      }
+    }
+
+    app.decorate('guards', {
+      open: undefined,
+      access_token: undefined,
+      refresh: undefined,
+      login: perAddress('login'),
+      register: perAddress('register'),
+      letter: perAddress('letter'),
+      link: perAddress('link'),
+    })
+    app.decorate('refreshLimit', enabled ? createRefreshLimit(Date.now) : { take: () => undefined })
+  },
+  { name: 'guards' },
+)
+
+/** A window of a minute per session, opened by its first refresh. */
+export function createRefreshLimit(now: () => number): RefreshLimit {
+  const windows = new Map<string, { endsAt: number; count: number }>()
+  return {
+    take(sessionId) {
+      const open = windows.get(sessionId)
+      if (open === undefined || open.endsAt <= now()) {
+        windows.delete(sessionId)
+        if (windows.size >= REMEMBERED_MAX) windows.delete(windows.keys().next().value ?? '')
+        windows.set(sessionId, { endsAt: now() + MINUTE_MS, count: 1 })
+        return
+      }
+      open.count += 1
+      if (open.count > REFRESHES_PER_SESSION) {
+        throw new AuthError('rate_limited', { retryAfterSeconds: Math.ceil((open.endsAt - now()) / 1000) })
+      }
+    },
+  }
+}

@@ -1,0 +1,73 @@
+import fp from 'fastify-plugin'
+import { Type } from 'typebox'
+import type { Manner } from './endpoint.ts'
+import { action, endpoint } from './endpoint.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    readonly health: Health
+  }
+}
+
+export interface Health {
+  /** From now on the service is not ready: load balancers send new requests elsewhere. */
+  drain(): void
+}
+
+export interface HealthPluginOptions {
+  readonly manner: Manner
+}
+
+const Live = Type.Object({ status: Type.Literal('live') })
+const Ready = Type.Object({ status: Type.Union([Type.Literal('ready'), Type.Literal('draining'), Type.Literal('no database')]) })
+
+/** `/health/live` asks only this process; `/health/ready` asks the database too, and says no while draining. */
+export const healthPlugin = fp<HealthPluginOptions>(
+  async (app, { manner }) => {
+    let draining = false
+    app.decorate('health', {
+      drain() {
+        draining = true
+      },
+    })
+
+    async function databaseAnswers(): Promise<boolean> {
+      try {
+        await app.database.pool.query({ name: 'ready', text: 'SELECT 1' })
+        return true
+      } catch {
+        return false
+      }
+    }
+
+    const live = action({
+      guard: 'open',
+      summary: 'Does the process answer? Restart it when it does not.',
+      answers: { 200: Live },
+      handle: () => ({ status: 'live' }),
+    })
+    const ready = action({
+      guard: 'open',
+      summary: 'Should requests be sent here? 503 while the service drains or has no database.',
+      answers: { 200: Ready, 503: Ready },
+      async handle(_request, reply) {
+        const status = draining ? 'draining' : (await databaseAnswers()) ? 'ready' : 'no database'
+        reply.code(status === 'ready' ? 200 : 503).header('cache-control', 'no-store')
+        if (status !== 'ready') reply.header('retry-after', 1)
+        return { status }
+      },
+    })
+    const metrics = action({
+      guard: 'open',
+      summary: 'Counters of this process, in the text format of Prometheus.',
+      answers: { 200: Type.String() },
+      handle: (_request, reply) =>
+        reply.type('text/plain; version=0.0.4; charset=utf-8').serializer(String).send(app.metrics.text()),
+    })
+
+    endpoint(app, manner, '/health/live', 'Live', { GET: live })
+    endpoint(app, manner, '/health/ready', 'Ready', { GET: ready })
+    endpoint(app, manner, '/metrics', 'Metrics', { GET: metrics })
+  },
+  { name: 'health', dependencies: ['database', 'metrics', 'guards'] },
+)

@@ -1,0 +1,38 @@
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+
+/** What we need of tap's `t`. */
+export type Teardown = { teardown(work: () => unknown): void }
+
+/**
+ * A migrated, empty database of the test's own, dropped in teardown together with whoever is still connected.
+ * The template `template1` gives one without any table. The pool connects when it is first used, and is closed before the drop.
+ */
+export async function createTestDatabase(
+  t: Teardown,
+  template: string | undefined = process.env['TEST_TEMPLATE'],
+): Promise<{ url: string; pool: pg.Pool }> {
+  const admin = process.env['TEST_DATABASE_URL']
+  if (!admin || !template) throw new Error('this test needs the database of `npm test -- <file>`')
+  const name = `kt_${randomBytes(8).toString('hex')}`
+  await execute(admin, `create database ${name} template ${template}`)
+  const url = new URL(admin)
+  url.pathname = `/${name}`
+  const pool = new pg.Pool({ connectionString: url.href })
+  pool.on('error', () => {})
+  t.teardown(async () => {
+    await pool.end()
+    await execute(admin, `drop database ${name} with (force)`)
+  })
+  return { url: url.href, pool }
+}
+
+async function execute(url: string, sql: string): Promise<void> {
+  const client = new pg.Client(url)
+  await client.connect()
+  try {
+    await client.query(sql)
+  } finally {
+    await client.end()
+  }
+}

@@ -1,14 +1,15 @@
 import { readFileSync } from 'node:fs'
+import type { Server } from 'node:http'
 import fastifyCors from '@fastify/cors'
 import fastifyHelmet from '@fastify/helmet'
-import type { FastifyInstance } from 'fastify'
-import Fastify from 'fastify'
+import type { FastifyBaseLogger, FastifyHttpOptions, FastifyInstance } from 'fastify'
+import Fastify, { LogController } from 'fastify'
 import { v7 as uuidV7 } from 'uuid'
 import type { Config } from './config.ts'
 import type { Policy } from './core/policy.ts'
 import { createServerKeys } from './core/server-keys.ts'
 import { requireAccessToken } from './dialects/bearer.ts'
-import { refuseWithProblem } from './dialects/canonical/errors.ts'
+import { refuseWithProblem, WORDS } from './dialects/canonical/errors.ts'
 import { canonical } from './dialects/canonical/index.ts'
 import { mountDialect, speakRefusals } from './dialects/dialect.ts'
 import { authPlugin } from './plugins/auth.ts'
@@ -21,7 +22,7 @@ import { errorPagesPlugin } from './plugins/error-pages.ts'
 import { guardsPlugin } from './plugins/guards.ts'
 import { healthPlugin } from './plugins/health.ts'
 import { jwtPlugin } from './plugins/jwt.ts'
-import { mailPlugin } from './plugins/mail.ts'
+import { mailPlugin, opensMailbox } from './plugins/mail.ts'
 import { metricsPlugin } from './plugins/metrics.ts'
 import { refusal } from './plugins/refusal.ts'
 import { logSerializers, requestLogPlugin } from './plugins/request-log.ts'
@@ -41,7 +42,22 @@ export interface World {
   readonly random: () => number
 }
 
-const BODY_LIMIT_BYTES = 16 * 1024
+/**
+ * How long and how much a client may send. Node's own defaults would let a request drip in for minutes, Fastify's
+ * would turn numbers into strings, drop unknown fields and answer 503 to keep-alive clients of a draining service.
+ */
+const limits = {
+  bodyLimit: 16 * 1024,
+  requestTimeout: 10_000,
+  connectionTimeout: 15_000,
+  keepAliveTimeout: 75_000,
+  http: { headersTimeout: 5000, requestTimeout: 10_000, connectionsCheckingInterval: 1000, maxHeaderSize: 8192 },
+  ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: true, allErrors: true } },
+  routerOptions: { ignoreTrailingSlash: true },
+  exposeHeadRoutes: false,
+  return503OnClosing: false,
+  forceCloseConnections: 'idle',
+} as const satisfies FastifyHttpOptions<Server, FastifyBaseLogger>
 const { version }: { version: string } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
 
 /** The service, every part of it in the order in which it is put together; not listening yet. */
@@ -53,12 +69,14 @@ export async function buildApp(
     ...limits,
     logger: config.logLevel === 'silent' ? false : { level: config.logLevel, serializers: logSerializers },
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => uuidV7(),
   })
   const refuse = refuseWithProblem(config.publicUrl)
   const manner = { name: 'service', tag: 'Service', requireAccessToken: requireAccessToken('Bearer'), refuse }
   const keys = createServerKeys(config.serverSecrets)
   const { publicUrl, emailVerification } = config
+  const prefixes = config.dialects.map(({ prefix }) => (prefix === '/' ? '' : prefix))
 
   app.decorateRequest('accessClaims', null)
   speakRefusals(app, refuse)
@@ -84,7 +102,13 @@ export async function buildApp(
     issuer: config.jwtIssuer,
     audience: config.jwtAudience,
   })
-  await app.register(mailPlugin, mailOptions(config, keys))
+  await app.register(mailPlugin, {
+    keys,
+    smtpUrl: config.smtpUrl,
+    requireTls: config.nodeEnv === 'production',
+    from: config.mailFrom,
+    links: { verifyUrl: config.verifyUrl ?? `${publicUrl}${prefixes[0]}/verify-email` },
+  })
   await app.register(authPlugin, {
     ...world,
     keys,
@@ -94,11 +118,13 @@ export async function buildApp(
   })
 
   await app.register(healthPlugin, { manner })
-  await app.register(errorPagesPlugin, { manner })
+  await app.register(errorPagesPlugin, { manner, words: WORDS })
   if (opensMailbox(config)) await app.register(devMailboxPlugin, { manner })
-  for (const { prefix } of config.dialects) {
-    await mountDialect(app, canonical, { prefix: prefix === '/' ? '' : prefix, publicUrl, emailVerification })
-  }
+  for (const prefix of prefixes) await mountDialect(app, canonical, { prefix, publicUrl, emailVerification })
   app.setNotFoundHandler((request, reply) => refuse(refusal('not_found'), request, reply))
   return app
+}
+
+function policyOf(config: Config): Policy {
+  return { ...config, limitsLogins: config.rateLimit }
 }

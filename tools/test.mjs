@@ -1,7 +1,7 @@
 // `npm test`: one PostgreSQL for the whole run, one migrated template in it, then tap with our arguments.
 import './ts.mjs'
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,19 +16,24 @@ let tap
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
     ending = signal
-    tap?.kill(signal)
+    stopTap(signal)
   })
 }
 
-const dataDir = await mkdtemp(join(tmpdir(), 'keyturn-test-'))
+// Everything of this run lies below one directory, temporary files of killed tests too, and goes with it.
+const home = await mkdtemp(join(tmpdir(), 'keyturn-test-'))
 let postgres
 try {
-  postgres = await startEmbeddedPostgres({ dataDir, durable: false })
+  postgres = await startEmbeddedPostgres({ dataDir: join(home, 'data'), durable: false })
   await makeTemplate(postgres.url)
-  if (!ending) process.exitCode = await runTap(postgres.url)
+  const temporary = join(home, 'tmp')
+  await mkdir(temporary)
+  // Passable, because tests that run as root start a Postgres as somebody else.
+  for (const directory of [home, temporary]) await chmod(directory, 0o711)
+  if (!ending) process.exitCode = await runTap(postgres.url, temporary)
 } finally {
   await postgres?.stop()
-  await rm(dataDir, { recursive: true, force: true, maxRetries: 3 })
+  await rm(home, { recursive: true, force: true, maxRetries: 3 })
 }
 // By the signal itself, so that a shell loop around us sees it and stops too.
 if (ending) {
@@ -47,14 +52,23 @@ async function makeTemplate(adminUrl) {
 }
 
 /** The exit code of tap, which writes to our own stdout: its reporter has the last word. */
-function runTap(adminUrl) {
+function runTap(adminUrl, temporary) {
   const entry = fileURLToPath(new URL('../node_modules/tap/dist/esm/run.mjs', import.meta.url))
   tap = spawn(process.execPath, [entry, ...process.argv.slice(2)], {
     stdio: 'inherit',
-    env: { ...process.env, TEST_DATABASE_URL: adminUrl, TEST_TEMPLATE: TEMPLATE },
+    // A process group of its own: tap passes a signal on, but its test files wait for a second one.
+    detached: true,
+    env: { ...process.env, TEST_DATABASE_URL: adminUrl, TEST_TEMPLATE: TEMPLATE, TMPDIR: temporary },
   })
   return new Promise((resolve, reject) => {
     tap.once('error', reject)
     tap.once('exit', (code) => resolve(code ?? 1))
   })
+}
+
+/** Asks tap and all its test files to end; whoever is deaf to it is killed after 3 seconds. */
+function stopTap(signal) {
+  if (!tap || tap.exitCode !== null || tap.signalCode !== null) return
+  process.kill(-tap.pid, signal)
+  setTimeout(() => tap.exitCode ?? tap.signalCode ?? process.kill(-tap.pid, 'SIGKILL'), 3_000).unref()
 }

@@ -288,7 +288,78 @@ export interface RefreshLimit {
   take(sessionId: string): void
 }
 
+// ── letters ─────────────────────────────────────────────────────────────────────────────────────────────────
+
 /** Wakes the outbox after a letter was written to it, so that nobody waits for its next round. */
 export interface Outbox {
   wake(): void
+}
+
+/** A letter whose time has come, with all that decides what it says. Times are the database's, milliseconds since 1970. */
+export interface DueLetter {
+  readonly id: string
+  readonly kind: 'verification'
+  /** 1 for the first; names this attempt, so that an older one cannot overwrite its outcome. */
+  readonly attempt: number
+  readonly createdAt: number
+  readonly now: number
+  readonly account: Account
+  /** What decides whether two addresses are the same; empty where the account has none. */
+  readonly addressKey: string
+  /** The account that has verified this address: this one, another, or none. */
+  readonly owner: AddressOwner | undefined
+}
+
+export interface AddressOwner {
+  readonly userId: number
+  readonly username: string
+  /** As it was stored, and the only form that is ever written to. */
+  readonly email: string
+  readonly verifiedAt: number
+}
+
+/** The letters to be sent, shared by every replica. */
+export interface OutboxStore {
+  /**
+   * Takes the letter that has been due longest, if there is one. For `leaseSeconds` nobody else gets it; then it
+   * is due again, so that the crash of its taker delays it and loses nothing. No transaction stays open.
+   */
+  takeLetter(leaseSeconds: number): Promise<DueLetter | undefined>
+
+  /** The letter is out, whichever attempt it was: never due again. */
+  markSent(id: string): Promise<void>
+
+  /**
+   * This attempt failed: due again in `retryInSeconds`, or never where that is `undefined`. Does nothing when
+   * the letter has been sent or taken again meanwhile. `code` is one of ours, never the text of a mail server.
+   */
+  markFailed(
+    letter: Pick<DueLetter, 'id' | 'attempt'>,
+    code: string,
+    retryInSeconds: number | undefined,
+  ): Promise<void>
+
+  /** Seconds until the next letter is due, 0 or less when one is; `undefined` when none is left to send. */
+  nextDueInSeconds(): Promise<number | undefined>
+}
+
+/** A letter as the mailbox of development keeps it. */
+export interface MailboxMessage {
+  /** That of its outbox row. */
+  readonly id: string
+  readonly to: string
+  readonly subject: string
+  readonly text: string
+  readonly html: string
+  readonly links: readonly string[]
+  /** Milliseconds since 1970, by the database's clock. */
+  readonly sentAt: number
+}
+
+/** Where letters go without SMTP_URL, outside production: a table, so that replicas share it. */
+export interface MailboxStore {
+  /** Adds the message unless it is there already; the oldest beyond a bound are dropped. */
+  add(message: Omit<MailboxMessage, 'sentAt'>): Promise<void>
+  /** Newest first; with `to` only those to that address, upper and lower case being the same. */
+  list(to?: string): Promise<MailboxMessage[]>
 }

@@ -2,6 +2,7 @@ import fp from 'fastify-plugin'
 import { createAccessTokens } from '../core/access-token.ts'
 import type { Auth } from '../core/auth.ts'
 import { createAuth } from '../core/auth.ts'
+import type { Passwords } from '../core/password.ts'
 import { createPasswords } from '../core/password.ts'
 import type { Policy } from '../core/policy.ts'
 import type { ServerKeys } from '../core/server-keys.ts'
@@ -9,6 +10,7 @@ import type { ServerKeys } from '../core/server-keys.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     readonly auth: Auth
+    readonly passwords: Passwords
   }
 }
 
@@ -37,6 +39,8 @@ export const authPlugin = fp<AuthPluginOptions>(
       audience,
       ttlSeconds: policy.accessTtlSeconds,
     })
+    const passwords = createPasswords(app.bcryptPool, policy.bcryptCost)
+    app.decorate('passwords', passwords)
     app.decorate(
       'auth',
       createAuth({
@@ -45,7 +49,7 @@ export const authPlugin = fp<AuthPluginOptions>(
         accounts: app.store.accounts,
         sessions: app.store.sessions,
         events: app.store.events,
-        passwords: createPasswords(app.bcryptPool, policy.bcryptCost),
+        passwords,
         accessTokens,
         revoked: app.revokedSessions,
         refreshLimit: app.refreshLimit,

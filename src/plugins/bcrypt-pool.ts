@@ -1,8 +1,7 @@
 import { availableParallelism } from 'node:os'
-import { extname } from 'node:path'
 import fp from 'fastify-plugin'
 import { Piscina } from 'piscina'
-import type { BcryptTask } from '../core/bcrypt-worker.ts'
+import type work from '../core/bcrypt-worker.js'
 import { AuthError } from '../core/errors.ts'
 import type { BcryptPool } from '../core/ports.ts'
 
@@ -21,24 +20,24 @@ const RETRY_AFTER_SECONDS = 2
 /** bcrypt on worker threads of low priority, as many as there are cores, behind a bounded queue. */
 export const bcryptPoolPlugin = fp(
   async (app) => {
-    const pool = new Piscina<BcryptTask, string | boolean>({
-      // The same file as source and as build.
-      filename: new URL(`../core/bcrypt-worker${extname(import.meta.url)}`, import.meta.url).href,
+    const pool = new Piscina<Parameters<typeof work>[0], ReturnType<typeof work>>({
+      filename: new URL('../core/bcrypt-worker.js', import.meta.url).href,
+      execArgv: [],
       minThreads: 1,
       maxThreads: THREADS,
       idleTimeout: 60_000,
     })
     app.addHook('onClose', () => pool.destroy())
 
-    function run(task: BcryptTask): Promise<string | boolean> {
+    function run(task: Parameters<typeof work>[0]): Promise<ReturnType<typeof work>> {
       if (pool.queueSize >= QUEUE_MAX)
         throw new AuthError('unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS })
       return pool.run(task)
     }
 
     app.decorate('bcryptPool', {
-      hash: async (input, cost) => String(await run({ kind: 'hash', input, cost })),
-      compare: async (input, hash) => (await run({ kind: 'compare', input, hash })) === true,
+      hash: async (input, cost) => String(await run({ input, cost })),
+      compare: async (input, hash) => (await run({ input, hash })) === true,
     } satisfies BcryptPool)
   },
   { name: 'bcrypt-pool' },

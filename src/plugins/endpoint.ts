@@ -19,28 +19,35 @@ declare module 'fastify' {
 }
 
 /** What one method of a path takes, gives, and is guarded by. */
-export interface Action<Body extends TObject = TObject, Query extends TObject = TObject> {
+export interface Action<
+  Body extends TObject = TObject,
+  Query extends TObject = TObject,
+  Params extends TObject = TObject,
+> {
   /** Every route states its guard, an open door too. */
   readonly guard: GuardName
   readonly summary: string
   readonly description?: string
   readonly body?: Body
   readonly query?: Query
+  readonly params?: Params
   /** Answers by status, for the document and for the serializer. */
   readonly answers: Readonly<Record<number, TSchema>>
   readonly besideRefusal?: Readonly<Record<string, unknown>>
   /** Left out of the OpenAPI document: for pages. */
   readonly hidden?: boolean
   handle(
-    request: FastifyRequest<{ Body: Static<Body>; Querystring: Static<Query> }>,
+    request: FastifyRequest<{ Body: Static<Body>; Querystring: Static<Query>; Params: Static<Params> }>,
     reply: FastifyReply,
   ): unknown
 }
 
 /** An action as it is written down: the types of body and query come from their schemas. */
-export function action<Body extends TObject = TObject, Query extends TObject = TObject>(
-  definition: Action<Body, Query>,
-): Action {
+export function action<
+  Body extends TObject = TObject,
+  Query extends TObject = TObject,
+  Params extends TObject = TObject,
+>(definition: Action<Body, Query, Params>): Action {
   // An action is called with what its own schemas have let through, which no common type can say.
   return definition as unknown as Action
 }
@@ -102,7 +109,7 @@ function addRoute(
   method: string,
   definition: Action,
 ): void {
-  const { guard, body, query, answers, summary, description, hidden, besideRefusal } = definition
+  const { guard, body, query, params, answers, summary, description, hidden, besideRefusal } = definition
   const count = app.guards[guard]
   app.route({
     url,
@@ -117,6 +124,7 @@ function addRoute(
       ...(description === undefined ? {} : { description }),
       ...(body === undefined ? {} : { body }),
       ...(query === undefined ? {} : { querystring: query }),
+      ...(params === undefined ? {} : { params }),
       ...(guard === 'access_token' ? { security: [{ access: [] }] } : {}),
     },
     handler: (request, reply) =>

@@ -8,7 +8,7 @@ import type { Account } from './embedded-account.ts'
 export type Guarded = {
   /** How it ended, `exit 0` or `SIGKILL`; never rejects. */
   ended: Promise<string>
-  /** Ends it: SIGINT, after 8 seconds SIGQUIT, after 3 more SIGKILL. Resolves when it has gone. */
+  /** Ends it: SIGTERM and SIGINT, after 8 seconds SIGQUIT, after 3 more SIGKILL. Resolves when it has gone. */
   end(): Promise<void>
   /** From now on it does not keep our event loop alive. */
   unref(): void
@@ -82,18 +82,33 @@ export function spawnGuarded(options: {
 }
 
 /**
+ * The directory as the started process may name it. Through /proc it needs no right to pass the directories
+ * above, which an unprivileged account lacks in a clone below /root.
+ */
+export function fromInside(directory: string): string {
+  return process.platform === 'linux' ? '/proc/self/cwd' : directory
+}
+
+/** What happened, with the last words of the process. */
+export function failure(what: string, guarded: Guarded): Error {
+  return new Error(`${what}\n${guarded.tail()}`.trim())
+}
+
+/**
  * Nothing of the caller's environment: PGDATA, LANG or PGOPTIONS would make another cluster on another machine.
  * LC_ALL also keeps Postgres' messages in the language in which we look for words.
  */
 export const CLEAN_ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }
 
 // `wait` reaps the command, and only then is its pid free for others; the reader is killed at once after it.
+// SIGTERM goes first because a shell starts its background jobs deaf to SIGINT: until Postgres has handlers of its
+// own, SIGTERM ends it and SIGINT is lost; later SIGINT makes the slow shutdown fast. Hence the trap comes late, too.
 const GUARD = `
-trap '' HUP INT QUIT TERM
 directory=$1; shift
 exec 3<&0 </dev/null
 "$@" 3<&- & command=$!
-{ read -r _ <&3; kill -INT $command; } 2>/dev/null & reader=$!
+trap '' HUP INT QUIT TERM
+{ read -r _ <&3; kill -TERM $command; kill -INT $command; } 2>/dev/null & reader=$!
 exec 3<&-
 wait $command; status=$?
 kill -KILL $reader 2>/dev/null

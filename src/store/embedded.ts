@@ -1,24 +1,24 @@
 import { existsSync } from 'node:fs'
-import { chown, mkdir, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import type { Account } from './embedded-account.ts'
 import { accountFor, explainRefusal, privateDirectory } from './embedded-account.ts'
 import { postgresBinaries } from './embedded-binaries.ts'
+import { createCluster, SUPERUSER } from './embedded-cluster.ts'
 import type { Guarded } from './embedded-guard.ts'
-import { spawnGuarded } from './embedded-guard.ts'
+import { failure, fromInside, spawnGuarded } from './embedded-guard.ts'
 import { lockDataDirectory, retirePostmaster } from './embedded-lock.ts'
 
 const DATABASE = 'keyturn'
-const SUPERUSER = 'keyturn'
 
 export type EmbeddedOptions = {
   /** Where the cluster lives, in a folder `postgres` of its own; made when missing. */
   dataDir: string
   /** false gives up fsync, for tests: quicker, and a power cut may cost the whole cluster. */
   durable?: boolean
-  /** Extra `-c` settings; they win over the defaults here. */
+  /** Extra `-c` settings; they win over the defaults here, but for the socket's directory and port. */
   settings?: Record<string, string>
   /** Postgres' own log, line by line; quiet when left out. */
   log?: (line: string) => void
@@ -52,7 +52,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   const bin = await postgresBinaries(account)
   const unlock = await explainRefusal(dataDir, () => lockDataDirectory(dataDir))
   try {
-    if (!existsSync(cluster)) await createCluster(dataDir, cluster, bin, account, durable)
+    if (!existsSync(cluster)) await createCluster({ dataDir, cluster, bin, account, durable })
     const { guarded, url, sockets } = await startServer(
       cluster,
       bin,
@@ -79,44 +79,6 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   }
 }
 
-/** initdb under a temporary name: a directory called `postgres` is therefore always a whole cluster. */
-async function createCluster(
-  dataDir: string,
-  cluster: string,
-  bin: string,
-  account: Account | undefined,
-  durable: boolean,
-): Promise<void> {
-  for (const name of await readdir(dataDir)) {
-    if (name.startsWith('postgres.init-'))
-      await rm(join(dataDir, name), { recursive: true, force: true, maxRetries: 9 })
-  }
-  const draft = await mkdtemp(join(dataDir, 'postgres.init-'))
-  try {
-    if (account) await chown(draft, account.uid, account.gid)
-    const guarded = spawnGuarded({
-      command: [
-        join(bin, 'initdb'),
-        ...['-D', fromInside(draft), '--username', SUPERUSER, '--auth=trust', '--no-instructions'],
-        // Said in full, because initdb would otherwise take them from LANG, and make SQL_ASCII without it.
-        ...['--encoding=UTF8', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'],
-        ...(durable ? [] : ['--no-sync']),
-      ],
-      cwd: draft,
-      account,
-    })
-    const reason = await guarded.ended
-    if (reason !== 'exit 0')
-      throw failure(`initdb could not make a database cluster in ${dataDir} (${reason})`, guarded)
-    await rename(draft, cluster)
-    // Without this a power cut could take back the name, and with it everything committed since.
-    if (durable) await syncDirectory(dataDir)
-  } catch (error) {
-    await rm(draft, { recursive: true, force: true })
-    throw error
-  }
-}
-
 async function startServer(
   cluster: string,
   bin: string,
@@ -128,7 +90,7 @@ async function startServer(
   for (;;) {
     await retirePostmaster(cluster)
     const sockets = await privateDirectory(account, '.s.PGSQL.5432')
-    const wanted = { ...DEFAULTS, unix_socket_directories: sockets, ...settings }
+    const wanted = { ...DEFAULTS, ...settings, port: '5432', unix_socket_directories: sockets }
     const guarded = spawnGuarded({
       command: [
         join(bin, 'postgres'),
@@ -157,7 +119,6 @@ async function startServer(
 
 const DEFAULTS: Record<string, string> = {
   listen_addresses: '',
-  port: '5432',
   unix_socket_permissions: '0700',
   // Visible in `ps`, so that a person who finds the processes knows whose they are.
   cluster_name: 'keyturn',
@@ -168,14 +129,6 @@ const DEFAULTS: Record<string, string> = {
   log_checkpoints: 'off',
   // Errors go to the client that made them; their text here would put people's addresses into our log.
   log_min_messages: 'log',
-}
-
-/**
- * The directory as the started process may name it. Through /proc it needs no right to pass the directories
- * above, which an unprivileged account lacks in a clone below /root.
- */
-function fromInside(directory: string): string {
-  return process.platform === 'linux' ? '/proc/self/cwd' : directory
 }
 
 /** Says port and sslmode aloud, because pg would otherwise take them from PGPORT and PGSSLMODE. */
@@ -207,22 +160,10 @@ async function query(url: string, sql: string): Promise<string | undefined> {
   try {
     await client.connect()
     await client.query(sql)
-    await client.end()
     return undefined
   } catch (error) {
     return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
-  }
-}
-
-function failure(what: string, guarded: Guarded): Error {
-  return new Error(`${what}\n${guarded.tail()}`.trim())
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory)
-  try {
-    await handle.sync()
   } finally {
-    await handle.close()
+    await client.end().catch(() => {})
   }
 }

@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -14,10 +14,9 @@ import { startEmbeddedPostgres } from '../../src/store/embedded.ts'
 import { lockDataDirectory } from '../../src/store/embedded-lock.ts'
 import type { Teardown } from '../helpers/postgres.ts'
 
-// One directory for the whole file, because initdb is what takes the time.
-const dataDir = await mkdtemp(join(tmpdir(), 'keyturn-embedded-test-'))
+// One directory for the whole file, because initdb is what takes the time; tools/test.mjs removes it.
+const dataDir = await mkdtemp(join(tmpdir(), 'embedded-'))
 const cluster = join(dataDir, 'postgres')
-t.teardown(() => rm(dataDir, { recursive: true, force: true }))
 
 t.test(
   'the first start survives a half-made initdb, and makes a UTF-8 database whatever LANG says',
@@ -162,7 +161,7 @@ t.test(
 )
 
 t.test('the lock of a dead process falls to exactly one of twelve, every time', async (t) => {
-  const dir = t.testdir()
+  const dir = await mkdtemp(join(tmpdir(), 'lock-'))
   for (let round = 0; round < 25; round++) {
     await mkdir(join(dir, 'keyturn.lock'))
     await writeFile(join(dir, 'keyturn.lock', '999999999.1.abc'), '')

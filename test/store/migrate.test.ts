@@ -1,5 +1,8 @@
 import { once } from 'node:events'
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { pipeline } from 'node:stream'
 import { inspect } from 'node:util'
 import t from 'tap'
@@ -11,7 +14,7 @@ t.test(
   'four replicas at once on an empty database are all ready, and each migration is applied once',
   async (t) => {
     const { url, pool } = await createTestDatabase(t, 'template1')
-    const folder = await folderOf(t, ['create table a (n int)', 'create table b (n int)'])
+    const folder = await folderOf('create table a (n int)', 'create table b (n int)')
     const results = await Promise.all([1, 2, 3, 4].map(() => migrate(url, folder)))
     t.strictSame(results.map(({ applied }) => applied).sort(), [0, 0, 0, 2])
     t.strictSame((await pool.query('select count(*)::int as n from drizzle.__drizzle_migrations')).rows, [
@@ -33,8 +36,8 @@ t.test('the shipped migrations are found without being told where they are', asy
 
 t.test('only what is pending is applied', async (t) => {
   const { url } = await createTestDatabase(t, 'template1')
-  t.strictSame(await migrate(url, await folderOf(t, ['create table a (n int)'])), { applied: 1 })
-  const longer = await folderOf(t, ['create table a (n int)', 'create table b (n int)'])
+  t.strictSame(await migrate(url, await folderOf('create table a (n int)')), { applied: 1 })
+  const longer = await folderOf('create table a (n int)', 'create table b (n int)')
   t.strictSame(await migrate(url, longer), { applied: 1 })
 })
 
@@ -42,12 +45,12 @@ t.test(
   'a migration that fails takes back those before it, says where, and lets the next one have its turn',
   async (t) => {
     const { url, pool } = await createTestDatabase(t, 'template1')
-    const broken = await folderOf(t, ['create table a (n int)', 'create table b (n nonsense)'])
+    const broken = await folderOf('create table a (n int)', 'create table b (n nonsense)')
     await t.rejects(migrate(url, broken), {
       message: /could not be migrated: type "nonsense" does not exist \(SQLSTATE 42704\), in: create table b/,
     })
     t.strictSame((await pool.query(`select to_regclass('a') as a`)).rows, [{ a: null }])
-    t.strictSame(await migrate(url, await folderOf(t, ['create table a (n int)'])), { applied: 1 })
+    t.strictSame(await migrate(url, await folderOf('create table a (n int)')), { applied: 1 })
   },
 )
 
@@ -85,20 +88,20 @@ t.test('with waitSeconds it goes on trying while connections break', async (t) =
   t.ok((await migrate(flaky, undefined, { waitSeconds: 30 })).applied > 0)
 })
 
-type Fixture = { [name: string]: string | Fixture }
-
-/** A folder as drizzle-kit writes it, one file for each statement. */
-async function folderOf(t: { testdir(files: Fixture): string }, statements: string[]): Promise<string> {
+/** A folder as drizzle-kit writes it, one file for each statement; tools/test.mjs removes it. */
+async function folderOf(...statements: string[]): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'migrations-'))
+  await mkdir(join(folder, 'meta'))
   const entries = statements.map((_, idx) => ({
     idx,
     version: '7',
     when: idx + 1,
-    tag: `000${idx}`,
+    tag: `${idx}`,
     breakpoints: true,
   }))
-  const files = statements.map((statement, idx) => [`000${idx}.sql`, statement])
-  const meta = { '_journal.json': JSON.stringify({ version: '7', dialect: 'postgresql', entries }) }
-  return t.testdir({ ...Object.fromEntries(files), meta })
+  await writeFile(join(folder, 'meta', '_journal.json'), JSON.stringify({ dialect: 'postgresql', entries }))
+  for (const [idx, statement] of statements.entries()) await writeFile(join(folder, `${idx}.sql`), statement)
+  return folder
 }
 
 /** The same database over TCP, behind a proxy that drops the first few connections. */

@@ -1,0 +1,67 @@
+import { isIPv4 } from 'node:net'
+import fp from 'fastify-plugin'
+import type { MailboxStore, Outbox } from '../core/ports.ts'
+import type { ServerKeys } from '../core/server-keys.ts'
+import { createMailboxMailer, createSmtpMailer } from '../mail/mailer.ts'
+import type { OutboxTiming, RunningOutbox } from '../mail/outbox.ts'
+import { startOutbox } from '../mail/outbox.ts'
+import type { MailLinks } from '../mail/send-letter.ts'
+import { withStoreFailures } from '../store/failure.ts'
+import { createMailboxStore } from '../store/mailbox.ts'
+import { createOutboxStore } from '../store/outbox.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    readonly outbox: Outbox
+    /** Where letters go instead of by SMTP; `undefined` where there is an SMTP_URL. */
+    readonly mailbox: MailboxStore | undefined
+  }
+}
+
+export interface MailPluginOptions {
+  /** Unset: letters stay in the mailbox, which only development may ask for. */
+  readonly smtpUrl: string | undefined
+  readonly requireTls: boolean
+  /** MAIL_FROM. */
+  readonly from: string
+  readonly links: MailLinks
+  readonly keys: ServerKeys
+  readonly timing?: Partial<OutboxTiming>
+}
+
+/** The outbox worker, from the moment the service is ready until it closes, and the way its letters take. */
+export const mailPlugin = fp<MailPluginOptions>(
+  async (app, { smtpUrl, requireTls, from, links, keys, timing = {} }) => {
+    const mailbox = withStoreFailures(createMailboxStore(app.database))
+    const mailer =
+      smtpUrl === undefined
+        ? createMailboxMailer(mailbox)
+        : createSmtpMailer({ url: smtpUrl, from, requireTls })
+    const store = withStoreFailures(createOutboxStore(app.database))
+    let worker: RunningOutbox | undefined
+
+    app.decorate('mailbox', smtpUrl === undefined ? mailbox : undefined)
+    app.decorate('outbox', { wake: () => worker?.wake() } satisfies Outbox)
+    app.addHook('onReady', async () => {
+      worker = startOutbox({ store, mailer, keys, links, log: app.log, timing })
+    })
+    app.addHook('onClose', async () => {
+      await worker?.stop()
+      mailer.close()
+    })
+  },
+  { name: 'mail', dependencies: ['database'] },
+)
+
+/** What the configuration says about where letters go. */
+export interface MailboxSettings {
+  readonly nodeEnv: string
+  readonly smtpUrl: string | undefined
+  readonly host: string
+}
+
+/** Whether letters may be read at `/dev/mailbox`: nowhere but on the developer's own machine. */
+export function opensMailbox({ nodeEnv, smtpUrl, host }: MailboxSettings): boolean {
+  const isLoopback = host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
+  return nodeEnv !== 'production' && smtpUrl === undefined && isLoopback
+}

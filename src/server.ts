@@ -1,0 +1,69 @@
+import { createServer } from 'node:net'
+import closeWithGrace from 'close-with-grace'
+import { announce } from './announce.ts'
+import { buildApp } from './app.ts'
+import type { Config } from './config.ts'
+import { ConfigError, EXIT_CONFIG, readConfig, withPort } from './config.ts'
+import type { Completed } from './development.ts'
+import { complete, createDemoUser } from './development.ts'
+import { migrate } from './store/migrate.ts'
+
+/** How long load balancers get to see that the service is not ready before it stops taking connections. */
+const DRAIN_MS = { production: 5000, development: 0, test: 0 }
+/** Requests in flight get this long to end; then the process ends without them. */
+const CLOSE_WITHIN_MS = 15_000
+const WAIT_FOR_DATABASE_SECONDS = 30
+
+await main()
+
+async function main(): Promise<void> {
+  const say = (line: string) => void process.stdout.write(`${line}\n`)
+  let completed: Completed | undefined
+  try {
+    const config = await withFreePort(readConfig())
+    completed = await complete(config)
+    await serve(completed, say)
+  } catch (error) {
+    await completed?.stop()
+    process.stderr.write(`${error instanceof ConfigError ? error.message : explain(error)}\n`)
+    process.exitCode = error instanceof ConfigError ? EXIT_CONFIG : 1
+  }
+}
+
+async function serve({ config, demo, stop }: Completed, say: (line: string) => void): Promise<void> {
+  await migrate(config.databaseUrl, undefined, { waitSeconds: WAIT_FOR_DATABASE_SECONDS })
+  const app = await buildApp(config)
+  closeWithGrace({ delay: CLOSE_WITHIN_MS, logger: app.log }, async ({ err }) => {
+    if (err !== undefined) app.log.error({ err }, 'ending after a defect')
+    app.health.drain()
+    await new Promise((resolve) => setTimeout(resolve, err === undefined ? DRAIN_MS[config.nodeEnv] : 0))
+    await app.close()
+    await stop()
+  })
+  if (demo !== undefined) await createDemoUser(app, demo)
+  await app.listen({ host: config.host, port: config.port })
+  for (const line of announce(config, demo)) say(line)
+}
+
+/** PORT=0: the address stands in every token as the issuer, so the port has to be known before anything is built. */
+async function withFreePort(config: Config): Promise<Config> {
+  if (config.port !== 0) return config
+  const port = await new Promise<number>((resolve, reject) => {
+    const probe = createServer().once('error', reject)
+    probe.listen(0, config.host, () => {
+      const address = probe.address()
+      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+  return withPort(config, port)
+}
+
+/** A failed start in words: errors of the system by what they mean here. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return 'Keyturn could not start.'
+  const code = 'code' in error ? error.code : undefined
+  if (code === 'EADDRINUSE') return 'Keyturn could not start: the port is taken. Set another PORT, or stop what uses it.'
+  if (code === 'EACCES') return 'Keyturn could not start: it may not listen there. Set a PORT above 1023, or another HOST.'
+  if (code === 'EADDRNOTAVAIL') return 'Keyturn could not start: HOST is no address of this machine.'
+  return `Keyturn could not start: ${error.message}`
+}

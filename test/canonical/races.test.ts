@@ -1,0 +1,100 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import t from 'tap'
+import { register, signedIn, signIn, somebody } from '../helpers/accounts.ts'
+import { startApp } from '../helpers/app.ts'
+import { bearer, get, post } from '../helpers/client.ts'
+
+t.test('50 concurrent refreshes of one token over two processes have one successor', async (t) => {
+  const service = await startApp(t)
+  const replica = fork(new URL('../helpers/replica.ts', import.meta.url), [service.databaseUrl], {
+    execArgv: ['--import=./tools/ts.mjs'],
+  })
+  t.teardown(async () => {
+    replica.kill('SIGTERM')
+    await once(replica, 'exit')
+  })
+  const [otherUrl] = (await once(replica, 'message')) as [string]
+
+  const { refresh, access } = await signedIn(service)
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, (_, index) => post(`${index % 2 === 0 ? service.url : otherUrl}/refresh`, { refresh })),
+  )
+  t.same(
+    answers.map(({ status }) => status),
+    Array(50).fill(200),
+  )
+  t.equal(new Set(answers.map(({ body }) => body['refresh'])).size, 1, 'all have the same successor')
+  const { rows } = await service.app.database.pool.query('SELECT generation, revoked_at FROM sessions')
+  t.same(rows, [{ generation: 1, revoked_at: null }], 'the generation moved once and the session lives')
+  t.equal((await get(`${otherUrl}/check-auth-status`, access)).status, 200)
+
+  const outcomes = answers.map(({ headers }) => headers.get('keyturn-refresh'))
+  t.equal(outcomes.filter((outcome) => outcome === 'rotated').length, 1)
+  const { rows: replays } = await service.app.database.pool.query(
+    `SELECT count(*)::int AS n FROM events WHERE kind = 'refresh_replayed'`,
+  )
+  t.equal(replays[0].n, 49, 'each of the others left an event')
+})
+
+t.test('of 20 concurrent registrations of one name exactly one has it', async (t) => {
+  const service = await startApp(t)
+  const person = somebody()
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, index) =>
+      post(`${service.url}/register`, { ...person, email: `other${index}@example.org` }),
+    ),
+  )
+  t.equal(answers.filter(({ status }) => status === 201).length, 1)
+  t.equal(answers.filter(({ status }) => status === 400).length, 19)
+})
+
+t.test('nothing that was issued before a logout everywhere survives it', async (t) => {
+  const service = await startApp(t)
+  const person = await register(service)
+  const { access } = await signIn(service, person)
+  const signIns = Array.from({ length: 30 }, () => signIn(service, person))
+  const out = await post(`${service.url}/logoutall`, {}, { headers: bearer(access) })
+  const tokens = await Promise.all(signIns)
+
+  const { rows } = await service.app.database.pool.query<{ late: number; alive: number }>(
+    `SELECT count(*) FILTER (WHERE revoked_at IS NULL)::int AS alive,
+            count(*) FILTER (WHERE revoked_at IS NULL AND created_at < (SELECT max(revoked_at) FROM sessions))::int AS late
+     FROM sessions`,
+  )
+  t.equal(rows[0]?.late, 0, 'no session is older than the logout and alive')
+  const refreshed = await Promise.all(tokens.map(({ refresh }) => post(`${service.url}/refresh`, { refresh })))
+  t.equal(refreshed.filter(({ status }) => status === 200).length, rows[0]?.alive)
+  t.equal(out.body['sessions'], 31 - (rows[0]?.alive ?? 0))
+})
+
+t.test('10,000 rotations add no row and nearly all are heap-only updates', async (t) => {
+  const service = await startApp(t)
+  const { pool } = service.app.database
+  const people = await Promise.all(Array.from({ length: 20 }, () => signedIn(service)))
+  await pool.query('SELECT pg_stat_reset()')
+
+  await Promise.all(
+    people.map(async (person) => {
+      let { refresh } = person
+      for (let round = 0; round < 500; round += 1) {
+        const { body } = await post(`${service.url}/refresh`, { refresh })
+        refresh = String(body['refresh'])
+      }
+    }),
+  )
+  const { rows } = await pool.query('SELECT count(*)::int AS n, sum(generation)::int AS generations FROM sessions')
+  t.same(rows, [{ n: 20, generations: 10_000 }])
+
+  // Counters reach pg_stat_user_tables when the backends that hold them report.
+  await service.app.database.pool.query('SELECT pg_stat_force_next_flush()')
+  const stats = async () => {
+    const answer = await pool.query<{ updates: number; hot: number }>(
+      `SELECT n_tup_upd::int AS updates, n_tup_hot_upd::int AS hot FROM pg_stat_user_tables WHERE relname = 'sessions'`,
+    )
+    return answer.rows[0] ?? { updates: 0, hot: 0 }
+  }
+  while ((await stats()).updates < 10_000) await new Promise((resolve) => setImmediate(resolve))
+  const { updates, hot } = await stats()
+  t.ok(hot / updates >= 0.99, `${hot} of ${updates} updates were heap-only`)
+})

@@ -1,0 +1,205 @@
+import { createHash } from 'node:crypto'
+import bcrypt from 'bcrypt'
+import t from 'tap'
+import { AuthError } from '../../src/core/errors.ts'
+import { assertPasswordSize, createPasswords, passwordFaults } from '../../src/core/password.ts'
+import { PASSWORD_MAX_BYTES } from '../../src/core/policy.ts'
+import type { BcryptPool, PasswordHash } from '../../src/core/ports.ts'
+
+/** As cheap as bcrypt gets. */
+const COST = 4
+
+/** Real bcrypt, on libuv's threads, that remembers what it was asked to compare with. */
+function watchedPool(): BcryptPool & { readonly compared: { hash: string; matches: boolean }[] } {
+  const compared: { hash: string; matches: boolean }[] = []
+  return {
+    compared,
+    hash: (input, cost) => bcrypt.hash(input, cost),
+    async compare(input, hash) {
+      const matches = await bcrypt.compare(input, hash)
+      compared.push({ hash, matches })
+      return matches
+    },
+  }
+}
+
+const pool = watchedPool()
+const passwords = createPasswords(pool, COST)
+const stored = (text: string) => text as PasswordHash
+
+const E_COMPOSED = 'caf\u00e9 noir'
+const E_DECOMPOSED = 'cafe\u0301 noir'
+
+t.test('the password that was hashed is verified, another is not', async (t) => {
+  const hash = await passwords.hash('correct horse battery staple')
+  t.ok(await passwords.verify('correct horse battery staple', hash))
+  t.notOk(await passwords.verify('correct horse battery stapler', hash))
+  t.notOk(await passwords.verify('Correct horse battery staple', hash))
+  t.notOk(await passwords.verify('', hash))
+  t.not(await passwords.hash('correct horse battery staple'), hash, 'every hash has a salt of its own')
+})
+
+t.test('no byte of a long or non-ASCII password is ignored', async (t) => {
+  const pairs: [promise: string, one: string, other: string][] = [
+    ['the 73rd byte', `${'a'.repeat(72)}X`, `${'a'.repeat(72)}Y`],
+    ['a length beyond 72', 'a'.repeat(72), 'a'.repeat(73)],
+    ['what follows 18 emoji', `${'\u{1f600}'.repeat(18)}X`, `${'\u{1f600}'.repeat(18)}Y`],
+    ['a character across byte 72', `${'a'.repeat(71)}\u00e9`, `${'a'.repeat(71)}\u00e8`],
+    ['what follows a NUL', 'ab\0cd', 'ab\0zz'],
+    ['a NUL and what follows', 'ab', 'ab\0zz'],
+    ['a NUL at the end', 'ab', 'ab\0'],
+    ['a NUL at the start', '\0ab', '\0cd'],
+    ['a space at the end', 'open sesame', 'open sesame '],
+    ['a letter that only looks alike', 'p\u0430ssword', 'password'],
+    ['a compatibility form: NFC is not NFKC', '\ufb01sh and chips', 'fish and chips'],
+    [
+      'the last of the bytes allowed',
+      `${'a'.repeat(PASSWORD_MAX_BYTES - 1)}X`,
+      `${'a'.repeat(PASSWORD_MAX_BYTES - 1)}Y`,
+    ],
+  ]
+  for (const [promise, one, other] of pairs) {
+    const hash = await passwords.hash(one)
+    t.ok(await passwords.verify(one, hash), `${promise}: itself`)
+    t.notOk(await passwords.verify(other, hash), `${promise}: the other`)
+  }
+})
+
+t.test('a password typed on another keyboard is the same password, at every door', async (t) => {
+  t.not(E_COMPOSED, E_DECOMPOSED)
+  t.ok(await passwords.verify(E_DECOMPOSED, await passwords.hash(E_COMPOSED)), 'hashed composed')
+  t.ok(await passwords.verify(E_COMPOSED, await passwords.hash(E_DECOMPOSED)), 'hashed decomposed')
+  t.same(
+    passwordFaults('e\u0301'.repeat(7), 8),
+    passwordFaults('\u00e9'.repeat(7), 8),
+    'counted alike when chosen',
+  )
+  t.same(passwordFaults('e\u0301'.repeat(8), 8), [])
+  const sized = (password: string) => () => assertPasswordSize('password', password)
+  t.doesNotThrow(sized('\u00e9'.repeat(PASSWORD_MAX_BYTES / 2)))
+  t.doesNotThrow(sized('e\u0301'.repeat(PASSWORD_MAX_BYTES / 2)), 'measured alike when presented')
+})
+
+t.test('hashes are in the encoding of Django, over the hexadecimal SHA-256', async (t) => {
+  const hash = await passwords.hash('correct horse battery staple')
+  t.match(hash, /^bcrypt_sha256\$\$2b\$04\$[./A-Za-z0-9]{53}$/)
+  const hex = createHash('sha256').update('correct horse battery staple').digest('hex')
+  t.ok(await bcrypt.compare(hex, hash.slice('bcrypt_sha256$'.length)), 'as Django would verify it')
+})
+
+t.test('hashes made by Django 5.2 (BCryptSHA256PasswordHasher) are verified', async (t) => {
+  const made: [password: string, hash: string][] = [
+    [
+      'correct horse battery staple',
+      'bcrypt_sha256$$2b$04$kzdBcy4e1UtdfV9AzkJsG.E/BtniY2Xo8ic.N7dN.nR8xvrPn9qB2',
+    ],
+    [
+      'p\u00e4ssw\u00f6rd-\u00df-\u5bc6\u7801-\u{1f600}',
+      'bcrypt_sha256$$2b$04$SS9BdIpl6OLELU1nKAqZw.uRIwTM5oaTKthFQVey6KdAmKxOce2Jm',
+    ],
+    ['a'.repeat(100), 'bcrypt_sha256$$2b$04$WpOfzvouZwLastlikDYKseFh2akWJ96wFxXGB/34bgRAuI2CfhzZm'],
+    ['l\u00e8tmein', 'bcrypt_sha256$$2b$05$abcdefghijklmnopqrstuuaQz6CVhbgRiZmnmiNLc9bv5cauhFkti'],
+  ]
+  for (const [password, hash] of made) {
+    t.ok(await passwords.verify(password, stored(hash)), password)
+    t.notOk(await passwords.verify(`${password}!`, stored(hash)), `${password}!`)
+  }
+})
+
+t.test(
+  'where there is no hash a real compare against a well-formed decoy is paid for, at the cost in force',
+  async (t) => {
+    for (const cost of [4, 5, 10]) {
+      const pool = watchedPool()
+      t.notOk(await createPasswords(pool, cost).verify('whatever it is', undefined))
+      t.equal(pool.compared.length, 1, 'one compare')
+      const decoy = pool.compared[0]?.hash ?? ''
+      t.match(decoy, /^\$2b\$\d\d\$[./A-Za-z0-9]{53}$/)
+      t.equal(bcrypt.getRounds(decoy), cost)
+      t.equal(decoy.length, 60)
+    }
+    const one = watchedPool()
+    const other = watchedPool()
+    await createPasswords(one, COST).verify('', undefined)
+    await createPasswords(other, COST).verify('', undefined)
+    t.not(one.compared[0]?.hash, other.compared[0]?.hash, 'every process has a decoy of its own')
+  },
+)
+
+t.test('a malformed or foreign hash matches nothing and costs what the decoy costs', async (t) => {
+  const genuine = (await passwords.hash('password')).slice('bcrypt_sha256$'.length)
+  const foreign = [
+    '',
+    '!',
+    '!unusablenKd3wQ0ZQb',
+    'bcrypt_sha256$',
+    'bcrypt_sha256$$2b$04$short',
+    `bcrypt_sha256$${genuine.slice(0, -1)}`,
+    `bcrypt_sha256$${genuine}a`,
+    `bcrypt_sha256$${genuine}\n`,
+    `bcrypt_sha256$${genuine.replace('$2b$', '$2y$')}`,
+    `bcrypt_sha256$${genuine.replace('$04$', '$4$')}`,
+    `bcrypt_sha256${genuine}`,
+    `BCRYPT_SHA256$${genuine}`,
+    `bcrypt$${genuine}`,
+    genuine,
+    'pbkdf2_sha256$1000000$salt$aGFzaA==',
+    'argon2$argon2id$v=19$m=102400,t=2,p=8$c2FsdA$aGFzaA',
+    'md5$salt$5f4dcc3b5aa765d61d8327deb882cf99',
+    'password',
+  ]
+  for (const hash of foreign) {
+    const pool = watchedPool()
+    const passwords = createPasswords(pool, COST)
+    t.notOk(await passwords.verify('password', stored(hash)), JSON.stringify(hash))
+    await passwords.verify('password', undefined)
+    const [asked, decoy] = pool.compared
+    t.equal(asked?.hash, decoy?.hash, 'compared with the decoy')
+    t.equal(pool.compared.length, 2, 'once')
+  }
+})
+
+t.test('a hash is not verified by another that bcrypt was made to match', async (t) => {
+  const generous: BcryptPool = { hash: bcrypt.hash, compare: async () => true }
+  const passwords = createPasswords(generous, COST)
+  t.notOk(await passwords.verify('x', undefined), 'a match with the decoy is no match')
+  t.notOk(await passwords.verify('x', stored('!')))
+})
+
+t.test('a hash is outdated when its cost or its algorithm is not the one in force', async (t) => {
+  t.notOk(passwords.isOutdated(await passwords.hash('password')))
+  t.ok(createPasswords(pool, COST + 1).isOutdated(await passwords.hash('password')), 'too cheap')
+  t.ok(passwords.isOutdated(await createPasswords(pool, COST + 1).hash('password')), 'too dear')
+  for (const hash of ['', '!', 'md5$salt$hash', 'bcrypt_sha256$$2b$04$short'])
+    t.ok(passwords.isOutdated(stored(hash)), hash)
+})
+
+t.test('a pool that is full is told as it is', async (t) => {
+  const full = () => Promise.reject(new AuthError('unavailable', { retryAfterSeconds: 1 }))
+  const passwords = createPasswords({ hash: full, compare: full }, COST)
+  await t.rejects(passwords.hash('password'), { code: 'unavailable' })
+  await t.rejects(passwords.verify('password', undefined), { code: 'unavailable' })
+})
+
+t.test('a chosen password is measured in code points and bounded in bytes', (t) => {
+  t.same(passwordFaults('a'.repeat(8), 8), [])
+  t.match(passwordFaults('a'.repeat(7), 8), ['at least 8 characters'])
+  t.same(passwordFaults('\u{1f600}'.repeat(8), 8), [], 'eight emoji are eight')
+  t.match(passwordFaults('\u{1f600}'.repeat(7), 8), [/too short/], 'seven emoji are seven, not fourteen')
+  t.same(passwordFaults('a'.repeat(PASSWORD_MAX_BYTES), 8), [])
+  t.match(passwordFaults('a'.repeat(PASSWORD_MAX_BYTES + 1), 8), ['up to 1024 bytes'])
+  t.same(passwordFaults('\u{1f600}'.repeat(PASSWORD_MAX_BYTES / 4), 8), [])
+  t.match(passwordFaults('\u{1f600}'.repeat(PASSWORD_MAX_BYTES / 4 + 1), 8), [/too long/])
+  t.same(passwordFaults('', 0), [])
+  t.end()
+})
+
+t.test('a presented password over the limit is an error of its field, before anything is hashed', (t) => {
+  t.doesNotThrow(() => assertPasswordSize('password', 'a'.repeat(PASSWORD_MAX_BYTES)))
+  t.doesNotThrow(() => assertPasswordSize('password', ''), 'a short one may be somebody\u2019s')
+  t.throws(() => assertPasswordSize('new_password', 'a'.repeat(PASSWORD_MAX_BYTES + 1)), {
+    code: 'validation_failed',
+    fields: { new_password: [/too long/] },
+  })
+  t.end()
+})

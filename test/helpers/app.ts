@@ -1,0 +1,52 @@
+import type { FastifyInstance } from 'fastify'
+import type { Test } from 'tap'
+import type { RunnableConfig, World } from '../../src/app.ts'
+import { buildApp } from '../../src/app.ts'
+import { readConfig } from '../../src/config.ts'
+import { createTestDatabase } from './postgres.ts'
+
+/** Fixed, so that replicas in different processes agree; of tests alone. */
+export const TEST_SECRETS = {
+  JWT_SECRETS: 'jwt1:jZgC2xfqfLESwfz7g6PQ2APe_t-torsJinw6Z9l4aCg',
+  SERVER_SECRETS: 'srv1:-6o3TfsPjZkfKhQ6gncJQioixhvNYV3t8yVqX8tCOco',
+}
+
+export interface TestApp {
+  readonly app: FastifyInstance
+  readonly url: string
+  readonly config: RunnableConfig
+  readonly databaseUrl: string
+}
+
+export type Settings = Readonly<Record<string, string>>
+
+/** The configuration of a test service: cheap hashes, no guards, quiet; `settings` as in the environment. */
+export function testConfig(databaseUrl: string, settings: Settings = {}): RunnableConfig {
+  const config = readConfig({
+    NODE_ENV: 'test',
+    DATABASE_URL: databaseUrl,
+    PUBLIC_URL: 'http://keyturn.test',
+    BCRYPT_COST: '4',
+    RATE_LIMIT: 'off',
+    LOG_LEVEL: process.env['TEST_LOG'] ?? 'silent',
+    ...TEST_SECRETS,
+    ...settings,
+  })
+  const { jwtSecrets, serverSecrets } = config
+  if (jwtSecrets === undefined || serverSecrets === undefined) throw new Error('a test service needs its secrets')
+  return { ...config, databaseUrl, jwtSecrets, serverSecrets }
+}
+
+/** A service over real HTTP on a database of its own, or on that of `beside`, as a second replica. */
+export async function startApp(
+  t: Test,
+  settings: Settings = {},
+  { beside, world }: { readonly beside?: TestApp; readonly world?: World } = {},
+): Promise<TestApp> {
+  const databaseUrl = beside?.databaseUrl ?? (await createTestDatabase(t)).url
+  const config = testConfig(databaseUrl, settings)
+  const app = await buildApp(config, world)
+  t.teardown(() => app.close())
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  return { app, url, config, databaseUrl }
+}

@@ -1,0 +1,486 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
+import t from 'tap'
+import type { AuthNeeds } from '../../src/core/auth.ts'
+import type { Account, Caller, NewAccount, PasswordHash } from '../../src/core/ports.ts'
+import { createServerKeys } from '../../src/core/server-keys.ts'
+import { letterCounter, resendVerification, verifyEmail } from '../../src/core/verify-email.ts'
+import type { Mailer } from '../../src/mail/mailer.ts'
+import { createMailboxMailer, createSmtpMailer } from '../../src/mail/mailer.ts'
+import type { OutboxOptions, OutboxTiming, RunningOutbox } from '../../src/mail/outbox.ts'
+import { startOutbox } from '../../src/mail/outbox.ts'
+import { openDatabase } from '../../src/store/database.ts'
+import { createMailboxStore } from '../../src/store/mailbox.ts'
+import { createOutboxStore } from '../../src/store/outbox.ts'
+import { createStore } from '../../src/store/store.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+import { createSmtpServer } from '../helpers/smtp.ts'
+
+const FROM = 'Example <no-reply@auth.example.com>'
+const VERIFY_URL = 'https://auth.example.com/verify-email?from=letter'
+const caller: Caller = { ip: '192.0.2.1', userAgent: 'test' }
+const keys = createServerKeys([{ kid: 'a', secret: Buffer.alloc(32, 1) }])
+const quick: OutboxTiming = {
+  leaseSeconds: 30,
+  sendSeconds: 10,
+  retrySeconds: [0.05],
+  pollSeconds: 0.02,
+  idleSeconds: 0.2,
+  stopSeconds: 2,
+}
+
+t.test(
+  'a letter is delivered once by two workers that share the outbox, and each says the same twice',
+  async (t) => {
+    const { start, signUp, rows, smtp } = await world(t)
+    const workers = [await start(), await start()]
+    const names = Array.from({ length: 40 }, (_, index) => `ada${index}`)
+    await Promise.all(names.map((name) => signUp(name)))
+    for (const worker of workers) worker.wake()
+
+    const mails = await smtp.received(40)
+    await Promise.all(workers.map((worker) => worker.stop()))
+    t.strictSame(
+      mails.flatMap(({ recipients }) => recipients).sort(),
+      names.map((name) => `${name}@example.com`).sort(),
+    )
+    t.equal(smtp.attempts, 40)
+    t.ok((await rows()).every((row) => row.sent_at !== null && row.attempts === 1 && row.last_error === null))
+  },
+)
+
+t.test('a letter tells machines and people what it is, and has one recipient', async (t) => {
+  const { start, signUp, rows, smtp } = await world(t)
+  await signUp('ada')
+  await start()
+  const [mail] = await smtp.received(1)
+  const [row] = await rows()
+  const header = (key: string) => mail?.headers.filter((one) => one.key === key).map(({ value }) => value)
+  t.strictSame(mail?.recipients, ['ada@example.com'])
+  t.strictSame(mail?.to, [{ name: '', address: 'ada@example.com' }])
+  t.strictSame(mail?.from, { name: 'Example', address: 'no-reply@auth.example.com' })
+  t.equal(mail?.subject, 'Confirm your email address')
+  t.equal(mail?.messageId, `<${row?.id}@auth.example.com>`)
+  t.strictSame(header('auto-submitted'), ['auto-generated'])
+  t.equal(header('x-mailer')?.length, 0)
+  t.ok(Math.abs(Date.parse(mail?.date ?? '') - Date.now()) < 60_000)
+  t.equal(linkOf(mail?.text), linkOf(mail?.html?.replaceAll('&#38;', '&')))
+})
+
+t.test(
+  'the link of the letter verifies the account, once, and the outbox never held its token',
+  async (t) => {
+    const { start, signUp, pool, needs, smtp, find } = await world(t)
+    const { id } = await signUp('ada')
+    await start()
+    const [mail] = await smtp.received(1)
+    const link = new URL(linkOf(mail?.text))
+    const token = link.searchParams.get('token') ?? ''
+    t.equal(link.searchParams.get('from'), 'letter')
+    const stored = await pool.query('SELECT o::text AS text FROM outbox o')
+    t.equal(stored.rows.filter(({ text }) => text.includes(token) || text.includes('@')).length, 0)
+
+    await verifyEmail(needs, token, caller)
+    t.match(await find(id), { emailVerified: true, activated: true })
+    await t.rejects(verifyEmail(needs, token, caller), { code: 'link_invalid' })
+  },
+)
+
+t.test(
+  'letters asked for while the mail server is down are delivered when it is back, none twice',
+  async (t) => {
+    const { start, signUp, until, rows, smtp } = await world(t)
+    await smtp.down()
+    const worker = await start()
+    await Promise.all(Array.from({ length: 20 }, (_, index) => signUp(`ada${index}`)))
+    worker.wake()
+    await until(async () => (await rows()).every((row) => row.attempts > 0))
+    t.ok((await rows()).every((row) => row.last_error === 'econnrefused' || row.last_error === null))
+
+    await smtp.up()
+    await smtp.received(20)
+    await until(async () => (await rows()).every((row) => row.sent_at !== null))
+    await worker.stop()
+    t.equal(new Set(smtp.mails.map(({ messageId }) => messageId)).size, 20)
+    t.equal(smtp.mails.length, 20)
+  },
+)
+
+t.test(
+  'a server that says "later" to the recipient, then to the message, gets the letter a third time',
+  async (t) => {
+    const { start, signUp, until, rows, logged, smtp } = await world(t)
+    smtp.script.recipient.push(451)
+    smtp.script.message.push(452)
+    await signUp('ada')
+    const worker = await start()
+    await smtp.received(1)
+    await until(async () => (await rows()).every((row) => row.sent_at !== null))
+    await worker.stop()
+    t.match(await rows(), [{ attempts: 3, failed_at: null, last_error: null }])
+    t.strictSame(
+      logged.flatMap(({ reason }) => reason ?? []),
+      ['smtp_rcpt_451', 'smtp_data_452'],
+    )
+  },
+)
+
+t.test('a refusal for good ends the letter at once, and leaves a code and no address behind', async (t) => {
+  for (const [where, reason] of [
+    ['recipient', 'smtp_rcpt_550'],
+    ['message', 'smtp_data_554'],
+  ] as const) {
+    const { start, signUp, until, rows, logged, smtp } = await world(t)
+    smtp.script[where].push(Number(reason.slice(-3)))
+    await signUp('ada')
+    const worker = await start()
+    await until(async () => (await rows()).every((row) => row.failed_at !== null))
+    await worker.stop()
+    t.match(await rows(), [{ attempts: 1, sent_at: null, last_error: reason }])
+    t.equal(smtp.attempts, 1)
+    t.notMatch(JSON.stringify(logged), /@|token=|welcome/)
+  }
+})
+
+t.test(
+  'a server that hangs up in the middle gets the letter again; had it kept it, with the same id and link',
+  async (t) => {
+    const { start, signUp, until, rows, smtp } = await world(t)
+    smtp.script.message.push('cut', 'accept and cut')
+    await signUp('ada')
+    const worker = await start()
+    const [first, second] = await smtp.received(2)
+    await until(async () => (await rows()).every((row) => row.sent_at !== null))
+    await worker.stop()
+    t.match(await rows(), [{ attempts: 3, last_error: null }])
+    t.equal(smtp.mails.length, 2)
+    t.equal(first?.messageId, second?.messageId)
+    t.equal(linkOf(first?.text), linkOf(second?.text))
+  },
+)
+
+t.test(
+  'a worker that dies with a letter in hand delays it until its lease ends, and no longer',
+  async (t) => {
+    const { start, signUp, outbox, rows, until, smtp } = await world(t)
+    await signUp('ada')
+    const taken = await outbox.takeLetter(0.4)
+    t.equal(taken?.attempt, 1)
+    t.equal(await outbox.takeLetter(30), undefined, 'nobody else gets it meanwhile')
+    await start()
+    await smtp.received(1)
+    await until(async () => (await rows()).every((row) => row.sent_at !== null))
+    t.match(await rows(), [{ attempts: 2 }])
+
+    if (taken !== undefined) await outbox.markFailed(taken, 'late', 0)
+    t.match(await rows(), [{ failed_at: null, last_error: null }], 'and the dead cannot take it back')
+  },
+)
+
+t.test(
+  'who signs up with a verified address only causes a note to its owner, at the address as stored',
+  async (t) => {
+    const { start, signUp, needs, smtp } = await world(t)
+    await signUp('owner', 'Ada@Example.com')
+    const worker = await start()
+    const [first] = await smtp.received(1)
+    await verifyEmail(needs, new URL(linkOf(first?.text)).searchParams.get('token') ?? '', caller)
+
+    await signUp('stranger', 'ada@EXAMPLE.com')
+    worker.wake()
+    const [, note] = await smtp.received(2)
+    t.strictSame(
+      note?.recipients,
+      ['Ada@example.com'],
+      'SMTP folds the case of the domain, and of nothing else',
+    )
+    t.strictSame(note?.to, [{ name: '', address: 'Ada@example.com' }])
+    t.equal(note?.subject, 'You already have an account')
+    t.match(note?.text, /^Hello owner,/)
+    t.notMatch(`${note?.text}${note?.html}`, /stranger|https?:|token/)
+
+    await resendVerification({ ...needs, outbox: worker }, 'ada@example.com', caller)
+    await smtp.received(3)
+  },
+)
+
+t.test(
+  'letters that have lost their point are dropped: confirmed meanwhile, or older than their link',
+  async (t) => {
+    const { start, signUp, until, rows, pool, smtp } = await world(t)
+    await signUp('quick')
+    await pool.query("UPDATE users SET email_verified_at = now() + interval '1 second'")
+    await signUp('old')
+    await pool.query(`UPDATE outbox SET created_at = now() - interval '73 hours'
+    WHERE user_id = (SELECT id FROM users WHERE username = 'old')`)
+    await start()
+    await until(async () => (await rows()).every((row) => row.failed_at !== null))
+    t.strictSame((await rows()).map((row) => row.last_error).sort(), ['expired', 'overtaken'])
+    t.equal(smtp.attempts, 0)
+  },
+)
+
+t.test('a letter is given up when the next attempt would be after the end of its link', async (t) => {
+  const { start, signUp, until, rows, pool, smtp } = await world(t)
+  smtp.script.recipient.push(451)
+  await signUp('ada')
+  await pool.query("UPDATE outbox SET created_at = now() - interval '71 hours 50 minutes'")
+  await start({ retrySeconds: [600] })
+  await until(async () => (await rows()).every((row) => row.failed_at !== null))
+  t.match(await rows(), [{ attempts: 1, last_error: 'smtp_rcpt_451' }])
+})
+
+t.test('an account that is deleted takes its letters with it', async (t) => {
+  const { start, signUp, pool, rows, smtp } = await world(t)
+  await signUp('gone')
+  await pool.query('DELETE FROM users')
+  await signUp('ada')
+  await start()
+  await smtp.received(1)
+  t.equal((await rows()).length, 1)
+})
+
+t.test(
+  'a database that is away neither ends the worker nor makes it spin, and no sent letter goes out twice',
+  async (t) => {
+    const { signUp, start, outbox, logged, until, rows, smtp } = await world(t)
+    let takes = 0
+    let isAway = false
+    const away = () => Promise.reject(new Error('away'))
+    const flaky: typeof outbox = {
+      ...outbox,
+      takeLetter: (lease) => {
+        takes += 1
+        return isAway ? away() : outbox.takeLetter(lease)
+      },
+      markSent: (id) => (isAway ? away() : outbox.markSent(id)),
+    }
+    const mailer = createSmtpMailer({ url: smtp.url, from: FROM, requireTls: false })
+    t.teardown(() => mailer.close())
+    await signUp('ada')
+    const fallingOver: Mailer = {
+      ...mailer,
+      async send(message, signal) {
+        await mailer.send(message, signal)
+        isAway = true
+      },
+    }
+    await start({ leaseSeconds: 0.1, pollSeconds: 0.05 }, { store: flaky, mailer: fallingOver })
+    await until(async () =>
+      logged.some(({ message }) => message === 'what became of a letter could not be recorded'),
+    )
+    takes = 0
+    await sleep(400)
+    t.ok(takes < 10, `asked ${takes} times in 0.4 s`)
+    isAway = false
+    await until(async () => (await rows()).every((row) => row.sent_at !== null))
+    t.equal(smtp.attempts, 1)
+  },
+)
+
+t.test('stop lets the letter in hand go out', async (t) => {
+  const { signUp, start, rows } = await world(t)
+  await signUp('ada')
+  const begun = latch()
+  const finished = latch()
+  const slow: Mailer = {
+    async send() {
+      begun.open()
+      await finished.opened
+    },
+    close() {},
+  }
+  const worker = await start({}, { mailer: slow })
+  await begun.opened
+  const stopped = worker.stop()
+  finished.open()
+  await stopped
+  const [row] = await rows()
+  t.not(row?.sent_at, null)
+})
+
+t.test('stop gives up on a mail server that says nothing, and the letter is tried again later', async (t) => {
+  const { signUp, start, rows } = await world(t)
+  const silent = createServer().listen(0, '127.0.0.1')
+  const connected = once(silent, 'connection')
+  t.teardown(() => silent.close())
+  await once(silent, 'listening')
+  const { port } = silent.address() as AddressInfo
+  const mailer = createSmtpMailer({ url: `smtp://127.0.0.1:${port}`, from: FROM, requireTls: false })
+  await signUp('ada')
+  const worker = await start({ stopSeconds: 0.1 }, { mailer })
+  await connected
+  const before = performance.now()
+  await worker.stop()
+  t.ok(performance.now() - before < 1000)
+  t.match(await rows(), [{ attempts: 1, sent_at: null, failed_at: null, last_error: 'eabort' }])
+})
+
+t.test('where TLS is required nothing goes out in the clear, whatever the URL says', async (t) => {
+  const { signUp, start, until, rows, smtp } = await world(t)
+  const url = `${smtp.url}?requireTLS=false&ignoreTLS=true`
+  const mailer = createSmtpMailer({ url, from: FROM, requireTls: true })
+  t.teardown(() => mailer.close())
+  await signUp('ada')
+  const worker = await start({ retrySeconds: [60] }, { mailer })
+  await until(async () => (await rows()).some((row) => row.last_error !== null))
+  await worker.stop()
+  t.equal(smtp.attempts, 0)
+
+  const upgrading = await createSmtpServer(t, { disabledCommands: ['AUTH'] })
+  const upgraded = createSmtpMailer({
+    url: `${upgrading.url}?tls.rejectUnauthorized=false`,
+    from: FROM,
+    requireTls: true,
+  })
+  t.teardown(() => upgraded.close())
+  await signUp('eve')
+  await start({}, { mailer: upgraded })
+  const [mail] = await upgrading.received(1)
+  t.equal(mail?.isEncrypted, true)
+})
+
+t.test(
+  'the mailbox keeps a letter once, with its links, newest first, found by address in any case',
+  async (t) => {
+    const { signUp, start, until, rows, database } = await world(t)
+    const mailbox = createMailboxStore(database)
+    const mailer = createMailboxMailer(mailbox)
+    await signUp('ada')
+    const worker = await start({}, { mailer })
+    await until(async () => (await rows()).every((row) => row.sent_at !== null))
+    await signUp('eve')
+    worker.wake()
+    await until(async () => (await rows()).every((row) => row.sent_at !== null))
+
+    const messages = await mailbox.list()
+    t.strictSame(
+      messages.map(({ to }) => to),
+      ['eve@example.com', 'ada@example.com'],
+    )
+    const [ada] = await mailbox.list('ADA@example.com')
+    t.strictSame(ada?.links, [linkOf(ada?.text)])
+    if (ada !== undefined) await mailbox.add(ada)
+    t.equal((await mailbox.list()).length, 2)
+  },
+)
+
+t.test('the mailbox forgets the oldest letters beyond 500', async (t) => {
+  const { pool, database } = await world(t)
+  const mailbox = createMailboxStore(database)
+  await pool.query(`INSERT INTO mailbox (id, "to", subject, text, html, links, sent_at)
+    SELECT gen_random_uuid(), n || '@example.com', '', '', '', '{}', now() - n * interval '1 second'
+    FROM generate_series(1, 500) n`)
+  const fresh = { to: 'ada@example.com', subject: '', text: '', html: '', links: [] }
+  await mailbox.add({ ...fresh, id: '01890000-0000-7000-8000-000000000000' })
+  const addresses = (await mailbox.list()).map(({ to }) => to)
+  t.equal(addresses.length, 500)
+  t.equal(addresses[0], 'ada@example.com')
+  t.notOk(addresses.includes('500@example.com'))
+})
+
+interface Row {
+  readonly id: string
+  readonly attempts: number
+  readonly sent_at: Date | null
+  readonly failed_at: Date | null
+  readonly last_error: string | null
+}
+
+interface LogLine {
+  readonly message: string
+  readonly reason?: string
+}
+
+/** A database, a mail server, and workers between them that are stopped in the end. */
+async function world(t: Test) {
+  const { url, pool } = await createTestDatabase(t)
+  const database = openDatabase({ url, poolMax: 4, onIdleError: () => {} })
+  t.teardown(() => database.close())
+  const smtp = await createSmtpServer(t)
+  const store = createStore(database, 3600)
+  const outbox = createOutboxStore(database)
+  const logged: LogLine[] = []
+  const write = (fields: object, message: string) => {
+    logged.push({ ...fields, message })
+  }
+  // The two verbs at hand need no more than this of all that the others do.
+  const needs = { keys, accounts: store.accounts, outbox: { wake() {} } } as unknown as AuthNeeds
+
+  return {
+    pool,
+    database,
+    smtp,
+    outbox,
+    logged,
+    needs,
+    find: (id: number) => store.accounts.find(id),
+
+    async start(
+      timing: Partial<OutboxTiming> = {},
+      parts: Partial<OutboxOptions> = {},
+    ): Promise<RunningOutbox> {
+      const ours = createSmtpMailer({ url: smtp.url, from: FROM, requireTls: false })
+      const worker = startOutbox({
+        store: outbox,
+        mailer: ours,
+        keys,
+        links: { verifyUrl: VERIFY_URL },
+        log: { info: write, warn: write, error: write },
+        timing: { ...quick, ...timing },
+        ...parts,
+      })
+      t.teardown(async () => {
+        await worker.stop()
+        ours.close()
+      })
+      return worker
+    },
+
+    async signUp(username: string, email = `${username}@example.com`): Promise<Account> {
+      const emailKey = email.toLowerCase()
+      const account: NewAccount = {
+        username,
+        usernameKey: username,
+        email,
+        emailKey,
+        emailVerified: false,
+        activated: false,
+        passwordHash: 'none$' as PasswordHash,
+        firstName: '',
+        lastName: '',
+        profile: {},
+      }
+      const created = await store.accounts.create(account, letterCounter(keys, emailKey), caller)
+      if (typeof created === 'string') throw new Error(created)
+      return created
+    },
+
+    async rows(): Promise<Row[]> {
+      return (await pool.query<Row>('SELECT * FROM outbox ORDER BY id')).rows
+    },
+
+    async until(holds: () => Promise<boolean>): Promise<void> {
+      const deadline = performance.now() + 10_000
+      while (!(await holds())) {
+        if (performance.now() > deadline) throw new Error('this was never so')
+        await sleep(10)
+      }
+    },
+  }
+}
+
+function linkOf(text: string | undefined): string {
+  return /https:\S+?(?=["<\s])/.exec(text ?? '')?.[0] ?? 'no link'
+}
+
+function latch() {
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { opened, open: () => open() }
+}

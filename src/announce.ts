@@ -10,13 +10,28 @@ export function announce(config: RunnableConfig, demo: DemoUser | undefined): st
     ['Service', publicUrl + prefix],
     ['Docs', `${publicUrl}/docs`],
     ...(opensMailbox(config) ? [['Mailbox', `${publicUrl}/dev/mailbox`]] : []),
-    ['Database', demo === undefined ? databaseName(config.databaseUrl) : `embedded PostgreSQL in ${config.dataDir}`],
+    [
+      'Database',
+      demo === undefined ? databaseName(config.databaseUrl) : `embedded PostgreSQL in ${config.dataDir}`,
+    ],
   ]
-  const lines = ['', 'Keyturn is ready.', '', ...facts.map(([name, value]) => `  ${name?.padEnd(9)} ${value}`)]
+  const lines = [
+    '',
+    'Keyturn is ready.',
+    '',
+    ...facts.map(([name, value]) => `  ${name?.padEnd(9)} ${value}`),
+  ]
   if (demo === undefined) return [...lines, '']
   const { username, password } = demo
   const tokenUrl = `${publicUrl}${prefix}/token`
-  return [...lines, '', 'Sign in as the demo user:', '', `  curl -s ${tokenUrl} -d username=${username} -d password=${password}`, '']
+  return [
+    ...lines,
+    '',
+    'Sign in as the demo user:',
+    '',
+    `  curl -s ${tokenUrl} -d username=${username} -d password=${password}`,
+    '',
+  ]
 }
 
 /** Host and name of the database, never its password. */

@@ -51,14 +51,21 @@ const limits = {
   requestTimeout: 10_000,
   connectionTimeout: 15_000,
   keepAliveTimeout: 75_000,
-  http: { headersTimeout: 5000, requestTimeout: 10_000, connectionsCheckingInterval: 1000, maxHeaderSize: 8192 },
+  http: {
+    headersTimeout: 5000,
+    requestTimeout: 10_000,
+    connectionsCheckingInterval: 1000,
+    maxHeaderSize: 8192,
+  },
   ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: true, allErrors: true } },
   routerOptions: { ignoreTrailingSlash: true },
   exposeHeadRoutes: false,
   return503OnClosing: false,
   forceCloseConnections: 'idle',
 } as const satisfies FastifyHttpOptions<Server, FastifyBaseLogger>
-const { version }: { version: string } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+const { version }: { version: string } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+)
 
 /** The service, every part of it in the order in which it is put together; not listening yet. */
 export async function buildApp(
@@ -93,10 +100,14 @@ export async function buildApp(
   await app.register(guardsPlugin, { enabled: config.rateLimit })
 
   const { refreshIdleTtlSeconds, accessTtlSeconds } = config
-  await app.register(databasePlugin, { url: config.databaseUrl, poolMax: config.databasePoolMax, refreshIdleTtlSeconds })
+  await app.register(databasePlugin, {
+    url: config.databaseUrl,
+    poolMax: config.databasePoolMax,
+    refreshIdleTtlSeconds,
+  })
   await app.register(revocationsPlugin, { accessTtlSeconds })
   await app.register(seenPlugin)
-  await app.register(bcryptPoolPlugin)
+  await app.register(bcryptPoolPlugin, { cost: config.bcryptCost })
   await app.register(jwtPlugin, {
     secrets: config.jwtSecrets,
     issuer: config.jwtIssuer,

@@ -35,7 +35,11 @@ interface Kept {
 export async function complete(config: Config): Promise<Completed> {
   const { databaseUrl, jwtSecrets, serverSecrets } = config
   if (databaseUrl !== undefined && jwtSecrets !== undefined && serverSecrets !== undefined) {
-    return { config: { ...config, databaseUrl, jwtSecrets, serverSecrets }, demo: undefined, stop: async () => undefined }
+    return {
+      config: { ...config, databaseUrl, jwtSecrets, serverSecrets },
+      demo: undefined,
+      stop: async () => undefined,
+    }
   }
   const kept = await keepInDataDir(config.dataDir)
   const embedded = databaseUrl === undefined ? await startEmbedded(config.dataDir) : undefined
@@ -44,7 +48,9 @@ export async function complete(config: Config): Promise<Completed> {
       ...config,
       databaseUrl: databaseUrl ?? embedded?.url ?? '',
       jwtSecrets: jwtSecrets ?? [new SecretKey('development', Buffer.from(kept.jwtSecret, 'base64url'))],
-      serverSecrets: serverSecrets ?? [new SecretKey('development', Buffer.from(kept.serverSecret, 'base64url'))],
+      serverSecrets: serverSecrets ?? [
+        new SecretKey('development', Buffer.from(kept.serverSecret, 'base64url')),
+      ],
     },
     demo: embedded && { username: 'demo', password: kept.demoPassword },
     stop: async () => embedded?.stop(),
@@ -91,7 +97,9 @@ async function readKept(path: string): Promise<Kept | undefined> {
     return JSON.parse(await readFile(path, 'utf8'))
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw new Error(`${path} cannot be read. Remove it to have new keys made; every session made here ends then.`)
+    throw new Error(
+      `${path} cannot be read. Remove it to have new keys made; every session made here ends then.`,
+    )
   }
 }
 

@@ -62,8 +62,10 @@ async function withFreePort(config: Config): Promise<Config> {
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return 'Keyturn could not start.'
   const code = 'code' in error ? error.code : undefined
-  if (code === 'EADDRINUSE') return 'Keyturn could not start: the port is taken. Set another PORT, or stop what uses it.'
-  if (code === 'EACCES') return 'Keyturn could not start: it may not listen there. Set a PORT above 1023, or another HOST.'
+  if (code === 'EADDRINUSE')
+    return 'Keyturn could not start: the port is taken. Set another PORT, or stop what uses it.'
+  if (code === 'EACCES')
+    return 'Keyturn could not start: it may not listen there. Set a PORT above 1023, or another HOST.'
   if (code === 'EADDRNOTAVAIL') return 'Keyturn could not start: HOST is no address of this machine.'
   return `Keyturn could not start: ${error.message}`
 }

@@ -22,7 +22,11 @@ export interface Dialect {
 }
 
 /** Puts a dialect under its prefix, with its own words for whatever goes wrong there. */
-export async function mountDialect(app: FastifyInstance, dialect: Dialect, options: DialectOptions): Promise<void> {
+export async function mountDialect(
+  app: FastifyInstance,
+  dialect: Dialect,
+  options: DialectOptions,
+): Promise<void> {
   await app.register(
     async (scope) => {
       speakRefusals(scope, dialect.refuse(options))

@@ -14,9 +14,9 @@ export const en: LetterCatalogue = {
     action: 'Confirm my address',
     after: [
       `The link is good for ${span(goodForSeconds)} and works once.`,
-      'You did not sign up? Then ignore this letter. Unless you use the link, the address is not confirmed.',
+      'You did not sign up? Then ignore this letter: unless the link is used, your address stays unconfirmed.',
     ],
-    footer: `${site} sent this letter by itself because somebody entered your address there. Replies are not read.`,
+    footer: footer(site),
   }),
 
   alreadyRegistered: ({ name, site }) => ({
@@ -25,11 +25,15 @@ export const en: LetterCatalogue = {
     before: [
       `Somebody, perhaps you, has just tried to sign up or to confirm an account at ${site} with this email address. You already have an account with it, so there is nothing to confirm.`,
       'If it was you: sign in with this address and the password that you chose back then.',
-      'If it was not you: there is nothing to do. Nobody got into your account, and whoever tried has not been told that you have one.',
+      'If it was not you: there is nothing to do. Your account is as it was, and whoever tried has not been told that you have one.',
     ],
     after: [],
-    footer: `${site} sent this letter by itself because somebody entered your address there. Replies are not read.`,
+    footer: footer(site),
   }),
+}
+
+function footer(site: string): string {
+  return `This letter came from ${site} automatically, because somebody entered your address there. Nobody reads replies to it.`
 }
 
 function greeting(name: string): string {

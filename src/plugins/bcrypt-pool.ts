@@ -11,15 +11,22 @@ declare module 'fastify' {
   }
 }
 
+export interface BcryptPoolPluginOptions {
+  /** BCRYPT_COST: tells what a hash takes before one has been timed. */
+  readonly cost: number
+}
+
 /** More threads than cores bring nothing but delay. */
 const THREADS = availableParallelism()
-/** At cost 12, about 0.2 s a hash, who joins the end of this queue waits two seconds; later is too late. */
-const QUEUE_MAX = 10 * THREADS
+/** Who would wait longer than this is told to come back: an answer after three seconds is none. */
+const WAIT_MAX_MS = 2000
+const QUEUE_MAX = 1000
 const RETRY_AFTER_SECONDS = 2
+const COST_12_MS = 200
 
-/** bcrypt on worker threads of low priority, as many as there are cores, behind a bounded queue. */
-export const bcryptPoolPlugin = fp(
-  async (app) => {
+/** bcrypt on worker threads of low priority, as many as there are cores, behind a queue bounded in time. */
+export const bcryptPoolPlugin = fp<BcryptPoolPluginOptions>(
+  async (app, { cost }) => {
     const pool = new Piscina<Parameters<typeof work>[0], ReturnType<typeof work>>({
       filename: new URL('../core/bcrypt-worker.js', import.meta.url).href,
       execArgv: [],
@@ -28,11 +35,17 @@ export const bcryptPoolPlugin = fp(
       idleTimeout: 60_000,
     })
     app.addHook('onClose', () => pool.destroy())
+    let taskMs = COST_12_MS * 2 ** (cost - 12)
 
-    function run(task: Parameters<typeof work>[0]): Promise<ReturnType<typeof work>> {
-      if (pool.queueSize >= QUEUE_MAX)
+    async function run(task: Parameters<typeof work>[0]): Promise<ReturnType<typeof work>> {
+      const waitMs = (pool.queueSize * taskMs) / THREADS
+      if (waitMs > WAIT_MAX_MS || pool.queueSize >= QUEUE_MAX) {
         throw new AuthError('unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS })
-      return pool.run(task)
+      }
+      const result = await pool.run(task)
+      // Piscina times the work itself, without the wait, in milliseconds.
+      taskMs = pool.histogram.runTime.mean || taskMs
+      return result
     }
 
     app.decorate('bcryptPool', {

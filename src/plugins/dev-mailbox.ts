@@ -2,8 +2,7 @@ import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Type } from 'typebox'
-import { mailboxPage } from '../pages/mailbox.ts'
-import { PAGE_HEADERS } from '../pages/layout.ts'
+import { MAILBOX_HEADERS, mailboxPage } from '../pages/mailbox.ts'
 import type { Manner } from './endpoint.ts'
 import { action, endpoint } from './endpoint.ts'
 import { refusal } from './refusal.ts'
@@ -45,7 +44,12 @@ export const devMailboxPlugin = fp<DevMailboxPluginOptions>(
         if (!isLocal(request)) return manner.refuse(refusal('not_found'), request, reply)
         const messages = await find(request.query.to)
         reply.header('cache-control', 'no-store')
-        return { messages: messages.map(({ sentAt, ...message }) => ({ ...message, sent_at: new Date(sentAt).toISOString() })) }
+        return {
+          messages: messages.map(({ sentAt, ...message }) => ({
+            ...message,
+            sent_at: new Date(sentAt).toISOString(),
+          })),
+        }
       },
     })
     const page = action({
@@ -56,7 +60,9 @@ export const devMailboxPlugin = fp<DevMailboxPluginOptions>(
       hidden: true,
       async handle(request, reply) {
         if (!isLocal(request)) return manner.refuse(refusal('not_found'), request, reply)
-        return reply.headers(PAGE_HEADERS).send(mailboxPage(await find(request.query.to)))
+        return reply
+          .headers(MAILBOX_HEADERS)
+          .send(mailboxPage(await find(request.query.to), request.query.to))
       },
     })
     endpoint(app, manner, '/dev/mailbox', 'Mailbox', { GET: page })

@@ -26,7 +26,9 @@ export const docsPlugin = fp<DocsPluginOptions>(
       },
     })
     await app.register(fastifySwaggerUi, { routePrefix: '/docs', staticCSP: true })
-    app.get('/openapi.json', { schema: { hide: true } as object }, (_request, reply) => reply.send(app.swagger()))
+    app.get('/openapi.json', { schema: { hide: true } as object }, (_request, reply) =>
+      reply.send(app.swagger()),
+    )
   },
   { name: 'docs' },
 )

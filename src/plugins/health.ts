@@ -19,7 +19,9 @@ export interface HealthPluginOptions {
 }
 
 const Live = Type.Object({ status: Type.Literal('live') })
-const Ready = Type.Object({ status: Type.Union([Type.Literal('ready'), Type.Literal('draining'), Type.Literal('no database')]) })
+const Ready = Type.Object({
+  status: Type.Union([Type.Literal('ready'), Type.Literal('draining'), Type.Literal('no database')]),
+})
 
 /** `/health/live` asks only this process; `/health/ready` asks the database too, and says no while draining. */
 export const healthPlugin = fp<HealthPluginOptions>(

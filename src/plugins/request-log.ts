@@ -1,5 +1,5 @@
-import fp from 'fastify-plugin'
 import type { FastifyServerOptions } from 'fastify'
+import fp from 'fastify-plugin'
 
 /**
  * One line per request that tells who operates what happened, and nothing that a request brought: the pattern of
@@ -36,7 +36,14 @@ export const logSerializers: NonNullable<Logger['serializers']> = {
 
 const CAUSES_SHOWN = 3
 /** Messages of these are ours or the engine's and quote no input; any other may hold what a user sent. */
-const PLAIN_ERRORS = new Set(['AuthError', 'StoreError', 'MailError', 'TypeError', 'RangeError', 'ReferenceError'])
+const PLAIN_ERRORS = new Set([
+  'AuthError',
+  'StoreError',
+  'MailError',
+  'TypeError',
+  'RangeError',
+  'ReferenceError',
+])
 
 interface DescribedError extends Record<string, unknown> {
   readonly type: string
@@ -46,7 +53,11 @@ interface DescribedError extends Record<string, unknown> {
 
 function describeError(error: unknown, depth: number): DescribedError {
   if (!(error instanceof Error)) {
-    return { type: typeof error, message: depth > 0 && typeof error === 'string' ? error : 'not an error', stack: '' }
+    return {
+      type: typeof error,
+      message: depth > 0 && typeof error === 'string' ? error : 'not an error',
+      stack: '',
+    }
   }
   const code: unknown = 'code' in error ? error.code : undefined
   const stack = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? []
@@ -55,6 +66,7 @@ function describeError(error: unknown, depth: number): DescribedError {
     message: PLAIN_ERRORS.has(error.name) ? error.message : 'not shown, for it may quote a request',
     code,
     stack: stack.map((line) => line.trim()).join(' | '),
-    ...(error.cause !== undefined && depth < CAUSES_SHOWN && { cause: describeError(error.cause, depth + 1) }),
+    ...(error.cause !== undefined &&
+      depth < CAUSES_SHOWN && { cause: describeError(error.cause, depth + 1) }),
   }
 }

@@ -9,18 +9,27 @@ import { get, post } from '../helpers/client.ts'
 
 /** Refreshes, with an Idempotency-Key where one is given. */
 function refresh(service: TestApp, token: string, key?: string): Promise<Answer> {
-  return post(`${service.url}/refresh`, { refresh: token }, key === undefined ? {} : { headers: { 'idempotency-key': key } })
+  return post(
+    `${service.url}/refresh`,
+    { refresh: token },
+    key === undefined ? {} : { headers: { 'idempotency-key': key } },
+  )
 }
 
 /** Makes the last rotation so old that the grace is over, as if time had passed in the database. */
 async function age(service: TestApp, seconds: number): Promise<void> {
-  await service.app.database.pool.query('UPDATE sessions SET rotated_at = rotated_at - make_interval(secs => $1)', [seconds])
+  await service.app.database.pool.query(
+    'UPDATE sessions SET rotated_at = rotated_at - make_interval(secs => $1)',
+    [seconds],
+  )
 }
 
 /** Until the note of a seen generation has been written. */
 async function untilSeen(service: TestApp, generation: number): Promise<void> {
   for (;;) {
-    const { rows } = await service.app.database.pool.query<{ seen: number }>('SELECT max(seen_generation) AS seen FROM sessions')
+    const { rows } = await service.app.database.pool.query<{ seen: number }>(
+      'SELECT max(seen_generation) AS seen FROM sessions',
+    )
     if ((rows[0]?.seen ?? -1) >= generation) return
     await new Promise((resolve) => setImmediate(resolve))
   }
@@ -62,7 +71,10 @@ t.test('a key that is used for one refresh after another counts as none', async 
   await get(`${service.url}/check-auth-status`, tokens.access)
   await untilSeen(service, 4)
   await age(service, 60)
-  t.match(await refresh(service, chain.at(-2)?.refresh ?? '', key), { status: 401, body: { code: 'refresh_replayed' } })
+  t.match(await refresh(service, chain.at(-2)?.refresh ?? '', key), {
+    status: 401,
+    body: { code: 'refresh_replayed' },
+  })
 })
 
 t.test('without a key a lost answer is believed until its successor has been seen', async (t) => {
@@ -85,7 +97,11 @@ t.test('five lost answers running are not believed without a key', async (t) => 
     const lost = tokensOf(await refresh(service, token))
     await age(service, 60)
     t.equal(outcomeOf(await refresh(service, token)), 'lost-answer')
-    t.equal(outcomeOf(await refresh(service, token)), 'lost-answer', 'once more for the same answer is not counted')
+    t.equal(
+      outcomeOf(await refresh(service, token)),
+      'lost-answer',
+      'once more for the same answer is not counted',
+    )
     token = lost.refresh
   }
   await refresh(service, token)
@@ -103,18 +119,23 @@ t.test('with REFRESH_REPLAY=strict nothing is believed after the grace', async (
   t.match(await refresh(service, first.refresh, key), { status: 401, body: { code: 'refresh_replayed' } })
 })
 
-t.test('a token ahead of its row heals the session, and tokens from before are not answered again', async (t) => {
-  const service = await startApp(t)
-  const first = await signedIn(service)
-  const second = tokensOf(await refresh(service, first.refresh))
-  const third = tokensOf(await refresh(service, second.refresh))
-  await service.app.database.pool.query('UPDATE sessions SET generation = 0')
-  const healed = await refresh(service, third.refresh)
-  t.equal(outcomeOf(healed), 'healed')
-  const { rows } = await service.app.database.pool.query('SELECT generation, floor_generation FROM sessions')
-  t.same(rows, [{ generation: 3, floor_generation: 2 }])
-  t.match(await refresh(service, second.refresh), { status: 401 }, 'below the floor')
-})
+t.test(
+  'a token ahead of its row heals the session, and tokens from before are not answered again',
+  async (t) => {
+    const service = await startApp(t)
+    const first = await signedIn(service)
+    const second = tokensOf(await refresh(service, first.refresh))
+    const third = tokensOf(await refresh(service, second.refresh))
+    await service.app.database.pool.query('UPDATE sessions SET generation = 0')
+    const healed = await refresh(service, third.refresh)
+    t.equal(outcomeOf(healed), 'healed')
+    const { rows } = await service.app.database.pool.query(
+      'SELECT generation, floor_generation FROM sessions',
+    )
+    t.same(rows, [{ generation: 3, floor_generation: 2 }])
+    t.match(await refresh(service, second.refresh), { status: 401 }, 'below the floor')
+  },
+)
 
 t.test('a session that does not rotate keeps its refresh token', async (t) => {
   const service = await startApp(t)
@@ -175,7 +196,13 @@ t.test('garbage never reaches the database', async (t) => {
       return query(...args)
     },
   })
-  for (const bad of [token.slice(0, -1), `${token}x`, token.replace('ktr_', 'ktr-'), `${token.slice(0, -1)}!`, 'ktr_']) {
+  for (const bad of [
+    token.slice(0, -1),
+    `${token}x`,
+    token.replace('ktr_', 'ktr-'),
+    `${token.slice(0, -1)}!`,
+    'ktr_',
+  ]) {
     t.match(await refresh(service, bad), { status: 401, body: { code: 'refresh_invalid' } })
   }
   t.equal(statements, 0)
@@ -187,7 +214,10 @@ t.test('an Idempotency-Key of another form is a field error', async (t) => {
   const service = await startApp(t)
   const { refresh: token } = await signedIn(service)
   for (const key of ['short', 'x'.repeat(129), 'with a space in its midst']) {
-    t.match(await refresh(service, token, key), { status: 400, body: { errors: { 'Idempotency-Key': [/16 to 128/] } } })
+    t.match(await refresh(service, token, key), {
+      status: 400,
+      body: { errors: { 'Idempotency-Key': [/16 to 128/] } },
+    })
   }
 })
 

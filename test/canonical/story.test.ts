@@ -30,7 +30,11 @@ t.test('the whole story, in each encoding', async (t) => {
       const person = somebody()
       const credentials = { username: person.username, password: person.password }
 
-      const registered = await post(`${url}/register`, { ...person, first_name: 'Ada', city: 'Köln' }, { encoding })
+      const registered = await post(
+        `${url}/register`,
+        { ...person, first_name: 'Ada', city: 'Köln' },
+        { encoding },
+      )
       t.equal(registered.status, 201)
       t.match(registered.body, { username: person.username, is_active: false, profile: { city: 'Köln' } })
       t.notOk('access' in registered.body, 'no token before the address is confirmed')
@@ -40,14 +44,20 @@ t.test('the whole story, in each encoding', async (t) => {
 
       const token = await verificationToken(service, person.email)
       t.equal((await post(`${url}/verify-email`, { token }, { encoding })).status, 200)
-      t.match(await post(`${url}/verify-email`, { token }, { encoding }), { status: 400, body: { code: 'link_invalid' } })
+      t.match(await post(`${url}/verify-email`, { token }, { encoding }), {
+        status: 400,
+        body: { code: 'link_invalid' },
+      })
 
       const signedIn = await post(`${url}/token`, credentials, { encoding })
       t.match(signedIn, { status: 200, body: { token_type: 'Bearer', user: { username: person.username } } })
       t.equal(signedIn.headers.get('cache-control'), 'no-store')
 
       const status = await get(`${url}/check-auth-status`, text(signedIn, 'access'))
-      t.match(status, { status: 200, body: { is_authenticated: true, username: person.username, first_name: 'Ada' } })
+      t.match(status, {
+        status: 200,
+        body: { is_authenticated: true, username: person.username, first_name: 'Ada' },
+      })
 
       const chain = [tokensOf(signedIn)]
       for (let round = 0; round < 3; round += 1) {
@@ -66,7 +76,10 @@ t.test('the whole story, in each encoding', async (t) => {
       const successor = await post(`${url}/refresh`, { refresh: newest.refresh }, { encoding })
       t.match(successor, { status: 401, body: { code: 'session_revoked' } })
       t.ok((await millisecondsUntilRefused(service, newest.access)) < 2000, 'refused here within 2 s')
-      t.ok((await millisecondsUntilRefused(replica, newest.access)) < 2000, 'refused by the other replica within 2 s')
+      t.ok(
+        (await millisecondsUntilRefused(replica, newest.access)) < 2000,
+        'refused by the other replica within 2 s',
+      )
 
       const again = tokensOf(await post(`${url}/token`, credentials, { encoding }))
       const out = await post(`${url}/logout`, {}, { encoding, headers: bearer(again.access) })
@@ -97,7 +110,10 @@ t.test('each mode of EMAIL_VERIFICATION', async (t) => {
     const registered = await post(`${service.url}/register`, { ...person })
     t.equal((await get(`${service.url}/check-auth-status`, text(registered, 'access'))).status, 200)
     const other = { ...person, username: somebody().username }
-    t.match(await post(`${service.url}/register`, other), { status: 400, body: { errors: { email: [/already/] } } })
+    t.match(await post(`${service.url}/register`, other), {
+      status: 400,
+      body: { errors: { email: [/already/] } },
+    })
   })
 
   await t.test('required: a taken address is not revealed, and its owner is told', async (t) => {
@@ -106,7 +122,11 @@ t.test('each mode of EMAIL_VERIFICATION', async (t) => {
     const stranger = { ...owner, username: somebody().username }
     const answer = await post(`${service.url}/register`, stranger)
     t.match(answer, { status: 201, body: { is_active: false, email: owner.email } })
-    t.match(await post(`${service.url}/token`, stranger), { status: 400 }, 'username and email together are refused')
+    t.match(
+      await post(`${service.url}/token`, stranger),
+      { status: 400 },
+      'username and email together are refused',
+    )
     const { username, password } = stranger
     t.match(await post(`${service.url}/token`, { username, password }), { status: 403 })
     t.match(await post(`${service.url}/token`, { email: owner.email, password }), {
@@ -121,8 +141,15 @@ t.test('a phone whose access token has expired signs out by its refresh token', 
   const { refresh } = await signedIn(service)
   t.match(await post(`${service.url}/logout`, { refresh }), { status: 200, body: { success: true } })
   t.match(await post(`${service.url}/logout`, { refresh }), { status: 200 }, 'once more is fine')
-  t.match(await post(`${service.url}/logout`, { refresh: 'not a token' }), { status: 200 }, 'and so is nonsense')
-  t.match(await post(`${service.url}/refresh`, { refresh }), { status: 401, body: { code: 'session_revoked' } })
+  t.match(
+    await post(`${service.url}/logout`, { refresh: 'not a token' }),
+    { status: 200 },
+    'and so is nonsense',
+  )
+  t.match(await post(`${service.url}/refresh`, { refresh }), {
+    status: 401,
+    body: { code: 'session_revoked' },
+  })
 })
 
 t.test('logging out everywhere ends every session and counts them', async (t) => {

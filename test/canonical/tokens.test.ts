@@ -12,42 +12,58 @@ const AUTHENTICATED = [
   ['POST', '/logoutall'],
 ] as const
 
-t.test('a service that holds only the shared secret verifies, and what it mints itself opens nothing here', async (t) => {
-  const service = await startApp(t)
-  const { access } = await signedIn(service)
-  const [shared] = service.config.jwtSecrets
-  if (shared === undefined) throw new Error('no shared secret')
-  const key = createSecretKey(shared.secret)
-  const { payload, protectedHeader } = await jwtVerify(access, key, {
-    issuer: 'http://keyturn.test',
-    audience: 'keyturn',
-    typ: 'at+jwt',
-    algorithms: ['HS256'],
-  })
-  t.match(payload, { sub: /^\d+$/, token_type: 'access', roles: [], user_id: Number, sid: String, gen: 0 })
-  t.match(protectedHeader, { kid: 'jwt1', typ: 'at+jwt', alg: 'HS256' })
+t.test(
+  'a service that holds only the shared secret verifies, and what it mints itself opens nothing here',
+  async (t) => {
+    const service = await startApp(t)
+    const { access } = await signedIn(service)
+    const [shared] = service.config.jwtSecrets
+    if (shared === undefined) throw new Error('no shared secret')
+    const key = createSecretKey(shared.secret)
+    const { payload, protectedHeader } = await jwtVerify(access, key, {
+      issuer: 'http://keyturn.test',
+      audience: 'keyturn',
+      typ: 'at+jwt',
+      algorithms: ['HS256'],
+    })
+    t.match(payload, { sub: /^\d+$/, token_type: 'access', roles: [], user_id: Number, sid: String, gen: 0 })
+    t.match(protectedHeader, { kid: 'jwt1', typ: 'at+jwt', alg: 'HS256' })
 
-  const mint = (claims: object) => new SignJWT({ ...claims }).setProtectedHeader({ alg: 'HS256', typ: 'at+jwt', kid: 'jwt1' }).sign(key)
-  const { own, ...others } = payload
-  const forgeries = {
-    'a copy without own': await mint(others),
-    'an own of its own': await mint({ ...others, own: 'A'.repeat(22) }),
-    'roles added under the old own': await mint({ ...others, roles: ['admin'], own }),
-    'another user under the old own': await mint({ ...others, sub: '2', user_id: 2, own }),
-    'a longer life under the old own': await mint({ ...others, exp: Number(payload.exp) + 60, own }),
-    'a claim more': await mint({ ...others, scope: 'all', own }),
-    'a name twice': await mint({ ...others, own }).then((token) => token.split('.').with(1, Buffer.from(JSON.stringify(payload).replace('{', '{"roles":["admin"],')).toString('base64url')).join('.')),
-  }
-  for (const [what, forged] of Object.entries(forgeries)) {
-    for (const [method, path] of AUTHENTICATED) {
-      const response = await fetch(service.url + path, { method, headers: bearer(forged) })
-      t.equal(response.status, 401, `${method} ${path}: ${what}`)
-      t.match(await response.json(), { code: 'invalid_token' })
+    const mint = (claims: object) =>
+      new SignJWT({ ...claims }).setProtectedHeader({ alg: 'HS256', typ: 'at+jwt', kid: 'jwt1' }).sign(key)
+    const { own, ...others } = payload
+    const forgeries = {
+      'a copy without own': await mint(others),
+      'an own of its own': await mint({ ...others, own: 'A'.repeat(22) }),
+      'roles added under the old own': await mint({ ...others, roles: ['admin'], own }),
+      'another user under the old own': await mint({ ...others, sub: '2', user_id: 2, own }),
+      'a longer life under the old own': await mint({ ...others, exp: Number(payload.exp) + 60, own }),
+      'a claim more': await mint({ ...others, scope: 'all', own }),
+      'a name twice': await mint({ ...others, own }).then((token) =>
+        token
+          .split('.')
+          .with(
+            1,
+            Buffer.from(JSON.stringify(payload).replace('{', '{"roles":["admin"],')).toString('base64url'),
+          )
+          .join('.'),
+      ),
     }
-  }
-  t.equal((await get(`${service.url}/check-auth-status`, access)).status, 200)
-  t.equal((await get(`${service.url}/check-auth-status`, await mint({ ...others, own }))).status, 200, 'the very same claims are the same token')
-})
+    for (const [what, forged] of Object.entries(forgeries)) {
+      for (const [method, path] of AUTHENTICATED) {
+        const response = await fetch(service.url + path, { method, headers: bearer(forged) })
+        t.equal(response.status, 401, `${method} ${path}: ${what}`)
+        t.match(await response.json(), { code: 'invalid_token' })
+      }
+    }
+    t.equal((await get(`${service.url}/check-auth-status`, access)).status, 200)
+    t.equal(
+      (await get(`${service.url}/check-auth-status`, await mint({ ...others, own }))).status,
+      200,
+      'the very same claims are the same token',
+    )
+  },
+)
 
 t.test('a forged, broken or foreign token is one constant 401', async (t) => {
   const service = await startApp(t)
@@ -55,7 +71,8 @@ t.test('a forged, broken or foreign token is one constant 401', async (t) => {
   const [header = '', payload = '', signature = ''] = access.split('.')
   const [shared] = service.config.jwtSecrets
   const key = createSecretKey(shared?.secret ?? Buffer.alloc(0))
-  const encode = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
+  const encode = (value: unknown) =>
+    Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
   const signed = async (head: string, body: string) => {
     const { createHmac } = await import('node:crypto')
     return `${head}.${body}.${createHmac('sha256', key).update(`${head}.${body}`).digest('base64url')}`
@@ -122,10 +139,19 @@ t.test('the header has one form', async (t) => {
     (await fetch(`${service.url}/check-auth-status`, { headers: { authorization } })).status
   t.equal(await status(`bearer ${access}`), 200)
   t.equal(await status(`BEARER ${access}`), 200)
-  for (const bad of [`Bearer  ${access}`, `Bearer\t${access}`, `Bearer ${access} y`, 'Bearer', `Bearer ${access},b`]) {
+  for (const bad of [
+    `Bearer  ${access}`,
+    `Bearer\t${access}`,
+    `Bearer ${access} y`,
+    'Bearer',
+    `Bearer ${access},b`,
+  ]) {
     t.equal(await status(bad), 401)
   }
-  t.match(await get(`${service.url}/check-auth-status?access_token=${access}`), { status: 401, body: { code: 'token_missing' } })
+  t.match(await get(`${service.url}/check-auth-status?access_token=${access}`), {
+    status: 401,
+    body: { code: 'token_missing' },
+  })
 })
 
 t.test('a token lives for its life and no longer, also when it is remembered', async (t) => {

@@ -81,7 +81,8 @@ t.test('a user name holds letters, digits and @ . + - _ and nothing else', (t) =
     '*',
     '$',
   ]
-  for (const name of hostile) t.match(usernameFaults(name, EMAIL), [USERNAME_REFUSED], JSON.stringify(name))
+  const accepted = hostile.filter((name) => !USERNAME_REFUSED.test(usernameFaults(name, EMAIL).join()))
+  t.same(accepted, [], `${hostile.length} names`)
   t.end()
 })
 
@@ -176,11 +177,14 @@ t.test('one place decides: a key is the key of itself, and upper or lower case c
     }),
     { numRuns: 2000 },
   )
+  // JavaScript spells the one small sigma in two ways, by its place in the word.
+  const oneSigma = (key: string) => key.replaceAll('\u03c2', '\u03c3')
   const unstable: string[] = []
   for (let point = 0; point <= 0x10ffff; point += 1) {
     const name = String.fromCodePoint(point)
     const key = usernameKey(name)
-    if (usernameKey(key) !== key || usernameKey(name.toLowerCase()) !== key) unstable.push(point.toString(16))
+    if (usernameKey(key) !== key || oneSigma(usernameKey(name.toLowerCase())) !== oneSigma(key))
+      unstable.push(point.toString(16))
   }
   t.same(unstable, [], 'every code point')
   t.end()
@@ -264,18 +268,14 @@ t.test('an address that could reach anyone else is refused', (t) => {
     'mailto:a@b.com',
     '{"path":"/etc/passwd"}',
   ]
-  for (const address of hostile) t.same(emailFaults(address), EMAIL_REFUSED, JSON.stringify(address))
+  const accepted = hostile.filter((address) => emailFaults(address).join() !== EMAIL_REFUSED.join())
+  t.same(accepted, [], `${hostile.length} addresses`)
   t.match(emailFaults(''), [/blank/])
   t.end()
 })
 
 t.test('the lengths of RFC 5321 are kept, in bytes', (t) => {
-  const domain = (bytes: number) =>
-    `${'d'.repeat(60)}.`
-      .repeat(4)
-      .slice(0, bytes - 4)
-      .replace(/\.$/, 'd')
-      .concat('.org')
+  const domain = (bytes: number) => `${`${'d'.repeat(49)}.`.repeat(4)}${'e'.repeat(bytes - 204)}.org`
   t.same(emailFaults(`${'a'.repeat(64)}@example.org`), [])
   t.same(emailFaults(`${'a'.repeat(65)}@example.org`), EMAIL_REFUSED)
   t.same(emailFaults(`${'\u00e9'.repeat(32)}@example.org`), [])

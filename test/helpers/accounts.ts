@@ -30,7 +30,8 @@ export async function verificationToken(service: TestApp, email: string): Promis
 /** Registers and, where the service asks for it, confirms the address. */
 export async function register(service: TestApp, person: Person = somebody()): Promise<Person> {
   const answer = await post(`${service.url}/register`, { ...person })
-  if (answer.status !== 201) throw new Error(`registering answered ${answer.status} ${JSON.stringify(answer.body)}`)
+  if (answer.status !== 201)
+    throw new Error(`registering answered ${answer.status} ${JSON.stringify(answer.body)}`)
   if (answer.body['is_active'] !== true) {
     const token = await verificationToken(service, person.email)
     await post(`${service.url}/verify-email`, { token })

@@ -33,7 +33,8 @@ export function testConfig(databaseUrl: string, settings: Settings = {}): Runnab
     ...settings,
   })
   const { jwtSecrets, serverSecrets } = config
-  if (jwtSecrets === undefined || serverSecrets === undefined) throw new Error('a test service needs its secrets')
+  if (jwtSecrets === undefined || serverSecrets === undefined)
+    throw new Error('a test service needs its secrets')
   return { ...config, databaseUrl, jwtSecrets, serverSecrets }
 }
 

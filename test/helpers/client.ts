@@ -41,7 +41,11 @@ export function text(answer: Answer, name: string): string {
   return value
 }
 
-function encode(fields: Readonly<Record<string, string>>, encoding: Encoding, headers: Record<string, string>) {
+function encode(
+  fields: Readonly<Record<string, string>>,
+  encoding: Encoding,
+  headers: Record<string, string>,
+) {
   switch (encoding) {
     case 'json':
       return { headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(fields) }
@@ -58,5 +62,9 @@ function encode(fields: Readonly<Record<string, string>>, encoding: Encoding, he
 async function read(response: Response): Promise<Answer> {
   const body = await response.text()
   const isJson = response.headers.get('content-type')?.includes('json') === true
-  return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(body) : { text: body } }
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: isJson ? JSON.parse(body) : { text: body },
+  }
 }

@@ -13,7 +13,9 @@ export const Problem = Type.Object(
     detail: Type.String({ description: 'What happened and what to do' }),
     code: Type.String({ description: 'Stable; decide by this' }),
     errors: Type.Optional(
-      Type.Record(Type.String(), Type.Array(Type.String()), { description: 'For each wrong field what is wrong' }),
+      Type.Record(Type.String(), Type.Array(Type.String()), {
+        description: 'For each wrong field what is wrong',
+      }),
     ),
     request_id: Type.String(),
   },
@@ -22,10 +24,14 @@ export const Problem = Type.Object(
 
 export const TokenAnswer = Type.Object({
   access: Type.String({ description: 'The access token, a JWT' }),
-  refresh: Type.String({ description: 'The refresh token; each refresh gives another one. Store it before use' }),
+  refresh: Type.String({
+    description: 'The refresh token; each refresh gives another one. Store it before use',
+  }),
   token_type: Type.Literal('Bearer'),
   expires_in: Type.Integer({ description: 'Life of the access token in seconds' }),
-  refresh_expires_in: Type.Integer({ description: 'Life of the refresh token in seconds, if it is not used' }),
+  refresh_expires_in: Type.Integer({
+    description: 'Life of the refresh token in seconds, if it is not used',
+  }),
   user: Type.Object({
     id: Type.Integer(),
     username: Type.String(),

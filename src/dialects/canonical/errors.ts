@@ -13,7 +13,8 @@ export const WORDS: Readonly<Record<RefusalCode, Words>> = {
   validation_failed: {
     status: 400,
     title: 'Some fields are not valid',
-    detail: 'The member "errors" says, for each field, what is wrong with it. Correct the fields and send it again.',
+    detail:
+      'The member "errors" says, for each field, what is wrong with it. Correct the fields and send it again.',
   },
   bad_request: {
     status: 400,
@@ -113,7 +114,8 @@ export const WORDS: Readonly<Record<RefusalCode, Words>> = {
   unavailable: {
     status: 503,
     title: 'The service cannot answer at the moment',
-    detail: 'Send the same request again after the seconds that the header Retry-After names; nothing is lost.',
+    detail:
+      'Send the same request again after the seconds that the header Retry-After names; nothing is lost.',
   },
 }
 

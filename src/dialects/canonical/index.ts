@@ -8,7 +8,7 @@ import { refreshAction } from './refresh.ts'
 import { registerAction } from './register.ts'
 import { tokenAction } from './token.ts'
 import { userAction } from './user.ts'
-import { resendVerificationAction, verifyEmailAction, verifyEmailPage } from './verify-email.ts'
+import { verifyEmailActions } from './verify-email.ts'
 
 /** Keyturn's own contract. */
 export const canonical: Dialect = {
@@ -21,9 +21,13 @@ export const canonical: Dialect = {
       requireAccessToken: requireAccessToken('Bearer'),
       refuse: refuseWithProblem(options.publicUrl),
     }
+    const verifyEmail = verifyEmailActions(options.prefix)
     endpoint(app, manner, '/register', 'Register', { POST: registerAction })
-    endpoint(app, manner, '/verify-email', 'Verify e-mail', { GET: verifyEmailPage, POST: verifyEmailAction })
-    endpoint(app, manner, '/resend-verification', 'Resend verification', { POST: resendVerificationAction })
+    endpoint(app, manner, '/verify-email', 'Verify e-mail', {
+      GET: verifyEmail.page,
+      POST: verifyEmail.confirm,
+    })
+    endpoint(app, manner, '/resend-verification', 'Resend verification', { POST: verifyEmail.resend })
     endpoint(app, manner, '/token', 'Token', { POST: tokenAction })
     endpoint(app, manner, '/refresh', 'Refresh', { POST: refreshAction })
     endpoint(app, manner, '/check-auth-status', 'Check auth status', { GET: checkAuthStatusAction })

@@ -7,7 +7,11 @@ import { Success, withProblems } from './answers.ts'
 const Body = Type.Object(
   {
     refresh: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 512, description: 'Instead of an access token, which may have expired' }),
+      Type.String({
+        minLength: 1,
+        maxLength: 512,
+        description: 'Instead of an access token, which may have expired',
+      }),
     ),
   },
   { additionalProperties: false },

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
-import { action } from '../../plugins/endpoint.ts'
 import { callerOf } from '../../plugins/caller.ts'
+import { action } from '../../plugins/endpoint.ts'
 import { AccountAnswer, accountAnswer, TokenAnswer, tokenAnswer, withProblems } from './answers.ts'
 
 const Body = Type.Object(

@@ -28,6 +28,7 @@ export const tokenAction = action({
 function withIdentifier(username: string | undefined, email: string | undefined, password: string) {
   if (username !== undefined && email === undefined) return { username, password }
   if (email !== undefined && username === undefined) return { email, password }
-  const message = username === undefined ? 'This field is required, or email.' : 'Send either username or email.'
+  const message =
+    username === undefined ? 'This field is required, or email.' : 'Send either username or email.'
   throw new AuthError('validation_failed', { fields: { username: [message] } })
 }

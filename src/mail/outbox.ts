@@ -58,8 +58,7 @@ export function startOutbox(options: OutboxOptions): RunningOutbox {
   const { store, log } = options
   const timing = { ...TIMING, ...options.timing }
   const needs: LetterNeeds = { catalogue: en, ...options, retrySeconds: timing.retrySeconds }
-  const patience = new AbortController()
-  const inHand = new Set<string>()
+  const inHand = new Map<string, AbortController>()
   let stopping = false
 
   async function runLane(bell: Bell): Promise<void> {
@@ -85,9 +84,11 @@ export function startOutbox(options: OutboxOptions): RunningOutbox {
   async function deliver(letter: DueLetter, bell: Bell): Promise<void> {
     // Its lease ran out while another lane waits for the database to record that it is sent.
     if (inHand.has(letter.id)) return
-    inHand.add(letter.id)
-    const deadline = AbortSignal.any([patience.signal, AbortSignal.timeout(timing.sendSeconds * 1000)])
-    const outcome = await sendLetter(needs, letter, deadline)
+    const patience = new AbortController()
+    inHand.set(letter.id, patience)
+    const timer = setTimeout(() => patience.abort(), timing.sendSeconds * 1000)
+    const outcome = await sendLetter(needs, letter, patience.signal)
+    clearTimeout(timer)
     report(log, letter, outcome)
     while (!(await record(letter, outcome)) && !stopping) await bell.wait(timing.pollSeconds)
     inHand.delete(letter.id)
@@ -115,7 +116,10 @@ export function startOutbox(options: OutboxOptions): RunningOutbox {
     async stop() {
       stopping = true
       wake()
-      const timer = setTimeout(() => patience.abort(), timing.stopSeconds * 1000)
+      const giveBack = () => {
+        for (const patience of inHand.values()) patience.abort()
+      }
+      const timer = setTimeout(giveBack, timing.stopSeconds * 1000)
       await lanes
       clearTimeout(timer)
     },

@@ -1,0 +1,35 @@
+import { availableParallelism } from 'node:os'
+import { Piscina } from 'piscina'
+import { answerQuestions } from './answer-questions.js'
+
+export interface CompareOrder {
+  readonly ask: 'compare'
+  readonly input: string
+  readonly hash: string
+  readonly inFlight: number
+  readonly seconds: number
+  readonly [detail: string]: unknown
+}
+
+// The yardstick of the login row: the worker file of the service on as many threads, with nothing around it.
+const pool = new Piscina<object, boolean | string>({
+  filename: new URL('../src/core/bcrypt-worker.js', import.meta.url).href,
+  execArgv: [],
+  maxThreads: availableParallelism(),
+})
+
+answerQuestions({
+  hash: ({ input, cost }: { input: string; cost: number }) => pool.run({ input, cost }),
+  async compare({ input, hash, inFlight, seconds }: CompareOrder) {
+    const start = performance.now()
+    let compared = 0
+    const oneAfterTheOther = async () => {
+      while (performance.now() - start < seconds * 1000) {
+        if ((await pool.run({ input, hash })) !== true) throw new Error('the hash does not match')
+        compared += 1
+      }
+    }
+    await Promise.all(Array.from({ length: inFlight }, oneAfterTheOther))
+    return { answered: compared, perSecond: compared / ((performance.now() - start) / 1000) }
+  },
+})

@@ -1,0 +1,69 @@
+import { createHmac } from 'node:crypto'
+import type { AccessTokens } from '../src/core/access-token.ts'
+import { createAccessTokens } from '../src/core/access-token.ts'
+import type { Account } from '../src/core/ports.ts'
+import type { NamedSecret, ServerKeys } from '../src/core/server-keys.ts'
+import { createServerKeys } from '../src/core/server-keys.ts'
+
+/** Keys of the service under test; the generator makes its first tokens with them. */
+export const SECRETS = {
+  jwt: named('jwt1', 'jZgC2xfqfLESwfz7g6PQ2APe_t-torsJinw6Z9l4aCg'),
+  server: named('srv1', '-6o3TfsPjZkfKhQ6gncJQioixhvNYV3t8yVqX8tCOco'),
+}
+export const ISSUER = 'http://keyturn.bench'
+export const AUDIENCE = 'keyturn'
+
+export const keys: ServerKeys = createServerKeys([SECRETS.server])
+
+/** The ids of the sessions that `database.ts` makes are numbers in the form of a uuid v7. */
+export function sessionId(number: number): string {
+  return `00000000-0000-7000-8000-${number.toString(16).padStart(12, '0')}`
+}
+
+/** The account that `database.ts` makes under this id. */
+export function account(id: number): Account {
+  return {
+    id,
+    username: `user${id}`,
+    email: `user${id}@example.com`,
+    emailVerified: true,
+    firstName: 'Grace',
+    lastName: 'Hopper',
+    roles: ['member', 'editor'],
+    profile: {},
+    activated: true,
+    disabled: false,
+    createdAt: 0,
+    lastLoginAt: undefined,
+  }
+}
+
+/** Access tokens as the service under test makes them. */
+export function accessTokens(): AccessTokens {
+  const header = encode({ alg: 'HS256', typ: 'at+jwt', kid: SECRETS.jwt.kid })
+  return createAccessTokens({
+    jwt: {
+      sign(claims) {
+        const signed = `${header}.${encode(claims)}`
+        return `${signed}.${createHmac('sha256', SECRETS.jwt.secret).update(signed).digest('base64url')}`
+      },
+      verify: () => undefined,
+    },
+    keys,
+    revoked: { has: () => false, add: () => undefined },
+    seen: { note: () => undefined },
+    now: Date.now,
+    random: Math.random,
+    issuer: ISSUER,
+    audience: AUDIENCE,
+    ttlSeconds: 900,
+  })
+}
+
+function encode(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
+
+function named(kid: string, secret: string): NamedSecret {
+  return { kid, secret: Buffer.from(secret, 'base64url') }
+}

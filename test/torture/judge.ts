@@ -1,0 +1,63 @@
+import { POLICY } from './model.ts'
+import type { Fall, Witness } from './witness.ts'
+
+/** Why an honest client had to sign in again although nobody had ended its session. */
+export type FalseLogout =
+  | 'its fifth lost answer running'
+  | 'late, its successor already seen'
+  | 'late by two generations or more'
+  | 'overtaken three times within the grace'
+  | 'overtaken by a healed generation'
+  | 'late, in strict mode'
+  | 'the row restored is past its idle life'
+  | 'unexplained'
+
+/** The first false logout of a schedule that has no thief in it. */
+export function falseLogoutOf(witness: Witness, isStrict: boolean): FalseLogout | undefined {
+  const [fall] = witness.falls
+  if (fall === undefined) return undefined
+  if (fall.code === 'session_revoked' && witness.loggedOut) return undefined
+  if (fall.code === 'refresh_expired')
+    return isOver(fall, witness) ? undefined : 'the row restored is past its idle life'
+  if (fall.code !== 'refresh_replayed') return 'unexplained'
+  return isStrict ? 'late, in strict mode' : causeOf(fall)
+}
+
+function causeOf({ met: { generation: c }, row, at }: Fall): FalseLogout {
+  const isInGrace = at <= row.rotatedAt + POLICY.refreshGraceSeconds * 1000
+  if (c < row.floorGeneration) return 'overtaken by a healed generation'
+  if (isInGrace) return c < row.generation - 2 ? 'overtaken three times within the grace' : 'unexplained'
+  if (c < row.generation - 1) return 'late by two generations or more'
+  if (row.seenGeneration >= row.generation) return 'late, its successor already seen'
+  return row.lateReplays >= 4 ? 'its fifth lost answer running' : 'unexplained'
+}
+
+/** Whether the session was over by its lives, counted from what really happened. */
+function isOver({ row, at }: Fall, witness: Witness): boolean {
+  const slack = 5000 * (1 + witness.failOvers)
+  return at >= row.expiresAt || at + slack >= witness.lastRotation + POLICY.refreshIdleTtlSeconds * 1000
+}
+
+/** How a theft ended. `held on` is what must not be. */
+export type Ending =
+  | 'caught'
+  | 'no double use outside the grace'
+  | 'client or thief gone before five generations'
+  | 'five generations on, alone: the client never came back'
+  | 'held on: they also met inside the grace'
+  | 'held on: the database lost commits'
+  | 'held on'
+
+/** How far a thief got: five generations after the first double use outside the grace it must hold nothing. */
+export function endingOf(witness: Witness): Ending {
+  const { doubleUse } = witness
+  if (doubleUse !== undefined && doubleUse.reached >= doubleUse.generation + 5) {
+    if (doubleUse.metInGrace) return 'held on: they also met inside the grace'
+    return doubleUse.failOvers === witness.failOvers ? 'held on' : 'held on: the database lost commits'
+  }
+  if (witness.falls.some(({ code }) => code === 'refresh_replayed')) return 'caught'
+  if (doubleUse === undefined) return 'no double use outside the grace'
+  return witness.furthest.thief >= doubleUse.generation + 5
+    ? 'five generations on, alone: the client never came back'
+    : 'client or thief gone before five generations'
+}

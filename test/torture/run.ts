@@ -1,0 +1,57 @@
+import { chanceOf, mixSeed } from './chance.ts'
+import { createClient } from './client.ts'
+import type { Traffic } from './line.ts'
+import { createLine } from './line.ts'
+import { createModel } from './model.ts'
+import type { Fault, Schedule } from './schedule.ts'
+import type { Faults } from './server.ts'
+import { createThief } from './thief.ts'
+import type { Witness } from './witness.ts'
+import { createWitness } from './witness.ts'
+import type { World } from './world.ts'
+import { createWorld } from './world.ts'
+
+const START = Date.UTC(2026, 0, 1)
+/** How far back a fail-over may lose commits. */
+const LAG_MS = 10_000
+
+export interface Ran {
+  readonly witness: Witness
+  readonly log: readonly string[]
+}
+
+/** Runs one schedule against the model to its end; every draw comes from the seed. */
+export async function runSchedule(schedule: Schedule, seed: number, keepsLog: boolean): Promise<Ran> {
+  const world = createWorld(START, keepsLog)
+  const witness = createWitness(world)
+  const server = createModel(world, chanceOf(mixSeed(seed, 1)), witness, schedule.model)
+  const traffic: Traffic = { unanswered: 0 }
+  const chance = chanceOf(mixSeed(seed, 2))
+  const line = createLine(world, server, traffic, chance, 'client', schedule.line)
+  const client = createClient(world, line, chance, schedule.client)
+
+  if (schedule.thief !== undefined) {
+    const chance = chanceOf(mixSeed(seed, 3))
+    const line = createLine(world, server, traffic, chance, 'thief', { loss: 0, timeoutMs: 5000, zombies: 0 })
+    createThief(world, line, chance, schedule.thief, client)
+  }
+
+  let requests = 0
+  client.onSent(() => {
+    requests += 1
+    for (const fault of schedule.faults) {
+      if (fault.afterRequest === requests)
+        world.after(fault.delayMs, () => happen(world, server, fault, requests))
+    }
+  })
+
+  client.start(await server.logIn())
+  await world.run(() => traffic.unanswered > server.waiting(), server.breathe)
+  return { witness, log: world.log }
+}
+
+function happen(world: World, server: Faults, fault: Fault, requests: number): void {
+  if (fault.kind === 'restart') server.restart(requests)
+  else if (fault.kind === 'fail over') server.failOver(world.now - LAG_MS, fault.commits)
+  else server.failOver(-Infinity, fault.commits)
+}

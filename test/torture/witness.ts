@@ -1,0 +1,161 @@
+import type { EventKind, SecurityEvent } from '../../src/core/ports.ts'
+import type { RefreshOutcome } from '../../src/core/refresh.ts'
+import type { PresentedRefreshClaims } from '../../src/core/refresh-token.ts'
+import type { Cause, Row } from './memory.ts'
+import type { Party } from './server.ts'
+import type { World } from './world.ts'
+
+/** A request as the server met it. */
+export interface Met {
+  readonly party: Party
+  readonly generation: number
+  readonly arrivedAt: number
+}
+
+/** A refusal or a revocation, with the row as it was judged. */
+export interface Fall {
+  readonly met: Met
+  readonly code: string
+  readonly row: Row
+  /** By the database's clock. */
+  readonly at: number
+}
+
+/** A generation that both parties used, the second one outside the grace, and how far they both came after it. */
+export interface DoubleUse {
+  readonly generation: number
+  readonly failOvers: number
+  reached: number
+  /** Whether the two met inside the grace in between. */
+  metInGrace: boolean
+}
+
+/** Sees everything that happens inside a model, and keeps what contradicts a promise. */
+export interface Witness {
+  readonly broken: string[]
+  readonly falls: Fall[]
+  readonly outcomes: Record<RefreshOutcome | 'refused' | 'failed', number>
+  readonly events: Partial<Record<EventKind, number>>
+  doubleUse: DoubleUse | undefined
+  failOvers: number
+  /** Requests that arrived inside the grace after somebody else had moved on, and were answered. */
+  answeredInGrace: number
+  /** When the client's session was last known to be good, whatever the database has forgotten since. */
+  lastRotation: number
+  loggedOut: boolean
+  /** The furthest that either party was handed. */
+  readonly furthest: Record<Party, number>
+  committed(before: Row, after: Row, cause: Cause): void
+  recorded(event: SecurityEvent, name: number): void
+  answered(
+    name: number,
+    met: Met,
+    outcome: RefreshOutcome,
+    refresh: string,
+    claims: PresentedRefreshClaims,
+  ): void
+  refused(name: number, met: Met, code: string, row: Row, at: number): void
+  failedOver(): void
+}
+
+const EVENT_OF: Record<Exclude<RefreshOutcome, 'rotated'>, EventKind> = {
+  kept: 'refresh_kept',
+  healed: 'refresh_healed',
+  replayed: 'refresh_replayed',
+  'lost-answer': 'refresh_lost_answer',
+}
+
+export function createWitness(world: World): Witness {
+  const tokens = new Map<string, string>()
+  const rotated = new Set<number>()
+  const told = new Map<number, EventKind[]>()
+  const usedBy = { client: new Set<number>(), thief: new Set<number>() }
+  const handedTo = { client: new Set<number>(), thief: new Set<number>() }
+  /** The moment after which nothing may be answered any more. */
+  let deadSince = Infinity
+
+  const other = (party: Party): Party => (party === 'client' ? 'thief' : 'client')
+
+  const witness: Witness = {
+    broken: [],
+    falls: [],
+    outcomes: { rotated: 0, replayed: 0, 'lost-answer': 0, healed: 0, kept: 0, refused: 0, failed: 0 },
+    events: {},
+    doubleUse: undefined,
+    failOvers: 0,
+    answeredInGrace: 0,
+    lastRotation: world.now,
+    loggedOut: false,
+    furthest: { client: 0, thief: 0 },
+
+    committed(before, after, cause) {
+      if (after.generation < before.generation) witness.broken.push('a generation went back')
+      if (before.revokedAt !== undefined) witness.broken.push('a dead session was written to')
+      if (cause === 'rotated') {
+        if (after.generation !== before.generation + 1)
+          witness.broken.push('a rotation left a generation out')
+        if (rotated.has(before.generation)) witness.broken.push('a generation had two successors')
+        rotated.add(before.generation)
+        witness.lastRotation = world.now
+      }
+    },
+
+    recorded(event, name) {
+      witness.events[event.kind] = (witness.events[event.kind] ?? 0) + 1
+      told.set(name, [...(told.get(name) ?? []), event.kind])
+    },
+
+    answered(name, met, outcome, refresh, claims) {
+      witness.outcomes[outcome] += 1
+      const { generation } = claims
+      const bytes = `${claims.key}:${generation}`
+      if ((tokens.get(bytes) ?? refresh) !== refresh) witness.broken.push('two tokens of one generation')
+      tokens.set(bytes, refresh)
+      if (met.arrivedAt > deadSince) witness.broken.push('a dead session answered')
+      if (outcome !== 'rotated' && !told.get(name)?.includes(EVENT_OF[outcome])) {
+        witness.broken.push(`no event tells of "${outcome}"`)
+      }
+      if (outcome === 'replayed') witness.answeredInGrace += 1
+      judgeDoubleUse(met, outcome, generation)
+      witness.furthest[met.party] = Math.max(witness.furthest[met.party], generation)
+    },
+
+    refused(name, met, code, row, at) {
+      witness.outcomes.refused += 1
+      if (code === 'refresh_replayed') {
+        if (row.revokedAt === undefined) witness.broken.push('refused before the revocation was committed')
+        if (!told.get(name)?.includes('refresh_theft')) witness.broken.push('no event tells of the theft')
+      } else if (!told.get(name)?.includes('refresh_refused'))
+        witness.broken.push('no event tells of the refusal')
+      if (code === 'refresh_invalid') witness.broken.push('a genuine token was called invalid')
+      deadSince = Math.min(deadSince, world.now)
+      witness.falls.push({ met, code, row, at })
+      usedBy[met.party].add(met.generation)
+    },
+
+    failedOver() {
+      witness.failOvers += 1
+      rotated.clear()
+      // The revocation may be among what was lost.
+      deadSince = Infinity
+    },
+  }
+
+  function judgeDoubleUse(met: Met, outcome: RefreshOutcome, generation: number): void {
+    const { party } = met
+    const isDouble = usedBy[other(party)].has(met.generation)
+    const isFirstUse = !usedBy[party].has(met.generation)
+    usedBy[party].add(met.generation)
+    handedTo[party].add(generation)
+    if (isDouble && outcome === 'lost-answer') {
+      const { failOvers } = witness
+      witness.doubleUse ??= { generation, failOvers, reached: generation, metInGrace: false }
+    }
+    const { doubleUse } = witness
+    if (doubleUse === undefined) return
+    if (isDouble && isFirstUse && outcome === 'replayed') doubleUse.metInGrace = true
+    if (handedTo[other(party)].has(generation)) doubleUse.reached = Math.max(doubleUse.reached, generation)
+  }
+
+  return witness
+}

@@ -3,17 +3,18 @@
 /**
  * The child's end of `child.ts`: answers questions by their name, and ends with the parent.
  *
- * @param {Record<string, (question: any) => unknown>} answers
+ * @param {Record<string, (question: never) => unknown>} answers
  */
 export function answerQuestions(answers) {
-  const all = {
-    usage: () => ({ cpuMicros: cpuMicros(), rssBytes: process.memoryUsage.rss() }),
-    ...answers,
-  }
-  process.on('message', async (/** @type {{ id: number, question: { ask: keyof typeof all } }} */ message) => {
-    const { id, question } = message
+  const usage = () => ({ cpuMicros: cpuMicros(), rssBytes: process.memoryUsage.rss() })
+  /** @type {Map<string, (question: never) => unknown>} */
+  const all = new Map(Object.entries({ usage, ...answers }))
+  process.on('message', async (/** @type {{ id: number, question: { ask: string } }} */ { id, question }) => {
     try {
-      process.send?.({ id, answer: await all[question.ask](question) })
+      const answer = all.get(question.ask)
+      if (answer === undefined) throw new Error(`nobody here can answer "${question.ask}"`)
+      // Question and answer are written by one hand; no type crosses a process.
+      process.send?.({ id, answer: await answer(/** @type {never} */ (question)) })
     } catch (error) {
       process.send?.({ id, error: error instanceof Error ? error.stack : String(error) })
     }

@@ -4,14 +4,19 @@ import { answerQuestions } from './answer-questions.js'
 
 /** @type {Map<string, number>} */
 const statements = new Map()
-const query = pg.Client.prototype.query
-/** @param {any[]} args */
-pg.Client.prototype.query = function (...args) {
-  const name = args[0]?.name ?? String(args[0]?.text ?? args[0])
-  statements.set(name, (statements.get(name) ?? 0) + 1)
-  // @ts-expect-error passed on as it came
-  return query.apply(this, args)
-}
+const { query } = pg.Client.prototype
+Object.assign(pg.Client.prototype, {
+  /**
+   * @this {pg.Client}
+   * @param {[string | { name?: string, text: string }, ...unknown[]]} args
+   */
+  query(...args) {
+    const [statement] = args
+    const name = typeof statement === 'string' ? statement : (statement.name ?? statement.text)
+    statements.set(name, (statements.get(name) ?? 0) + 1)
+    return Reflect.apply(query, this, args)
+  },
+})
 
 answerQuestions({
   /** Statements sent to Postgres so far, by name. */

@@ -26,13 +26,16 @@ async function main(): Promise<void> {
   } catch (error) {
     await completed?.stop()
     process.stderr.write(`${error instanceof ConfigError ? error.message : explain(error)}\n`)
-    process.exitCode = error instanceof ConfigError ? EXIT_CONFIG : 1
+    // Whatever a start that failed half-way has opened ends here.
+    process.exit(error instanceof ConfigError ? EXIT_CONFIG : 1)
   }
 }
 
 async function serve({ config, demo, stop }: Completed, say: (line: string) => void): Promise<void> {
   await migrate(config.databaseUrl, undefined, { waitSeconds: WAIT_FOR_DATABASE_SECONDS })
   const app = await buildApp(config)
+  if (demo !== undefined) await createDemoUser(app, demo)
+  await app.listen({ host: config.host, port: config.port })
   closeWithGrace({ delay: CLOSE_WITHIN_MS, logger: app.log }, async ({ err }) => {
     if (err !== undefined) app.log.error({ err }, 'ending after a defect')
     app.health.drain()
@@ -40,8 +43,6 @@ async function serve({ config, demo, stop }: Completed, say: (line: string) => v
     await app.close()
     await stop()
   })
-  if (demo !== undefined) await createDemoUser(app, demo)
-  await app.listen({ host: config.host, port: config.port })
   for (const line of announce(config, demo)) say(line)
 }
 

@@ -18,7 +18,10 @@ const CURL = /curl -s (http:\/\/127\.0\.0\.1:\d+)\/token -d username=(\S+) -d pa
 
 async function dataDirectory(t: Test): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'keyturn-server-'))
-  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  t.teardown(async () => {
+    await untilNothingRunsIn(directory)
+    await rm(directory, { recursive: true, force: true })
+  })
   return directory
 }
 
@@ -38,14 +41,15 @@ function spawnServer(t: Test, settings: Record<string, string>): { process: Chil
   return { process: child, output: () => printed }
 }
 
-async function start(t: Test, settings: Record<string, string>): Promise<Started> {
+function start(t: Test, settings: Record<string, string>): Promise<Started> {
   const server = spawnServer(t, settings)
-  for (;;) {
-    const curl = CURL.exec(server.output())
-    if (curl !== null) return { ...server, curl }
-    if (server.process.exitCode !== null) throw new Error(`the service ended: ${server.output()}`)
-    await Promise.race([once(server.process.stdout ?? server.process, 'data'), once(server.process, 'exit')])
-  }
+  return new Promise((resolve, reject) => {
+    server.process.once('exit', () => reject(new Error(`the service ended: ${server.output()}`)))
+    server.process.stdout?.on('data', () => {
+      const curl = CURL.exec(server.output())
+      if (curl !== null) resolve({ ...server, curl })
+    })
+  })
 }
 
 /** Signs in as the printed line says. */

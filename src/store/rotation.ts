@@ -37,7 +37,8 @@ const rotateStatement = (onLocked: 'SKIP LOCKED' | '') => `
   WHERE s.id = free.id
   RETURNING free.ordinal, ${SESSION_COLUMNS}, ${ACCOUNT_COLUMNS}`
 
-const ROTATE = rotateStatement('SKIP LOCKED')
+/** Exported for the bench, whose yardstick is this one statement on its own. */
+export const ROTATE = rotateStatement('SKIP LOCKED')
 const ROTATE_ALONE = rotateStatement('')
 
 export interface Rotator {

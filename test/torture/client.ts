@@ -138,23 +138,25 @@ export function createClient(world: World, line: Line, chance: Chance, habits: C
       ended = true
     } else if (answer.kind === 'failed') {
       world.after(retryDelay(), () => attempt(tab, held))
-    } else if (chance.happens(habits.crashes)) {
-      world.note(() => `tab ${tab} dies before it stores`)
-      world.after(retryDelay(), () => wake(tab))
     } else {
       if (habits.usesBeforeStoring) use(answer.access)
-      world.after(writing(), () => store(tab, held, answer))
+      if (chance.happens(habits.crashes)) {
+        world.note(() => `tab ${tab} dies before it stores`)
+        world.after(retryDelay(), () => wake(tab))
+      } else world.after(writing(), () => store(tab, held, answer))
     }
   }
 
+  /** An answer that is not stored is not used either: a sibling has stored a newer one. */
   function store(tab: number, held: Held, answer: Tokens): void {
-    if (habits.storing === 'blind' || storage?.refresh === held.refresh) {
+    const isMine = habits.storing === 'blind' || storage?.refresh === held.refresh
+    if (isMine) {
       keep(answer)
+      use(answer.access)
       world.note(() => `tab ${tab} stored ${short(answer.refresh)}`)
-      for (const listener of stored) listener()
     }
-    use(answer.access)
     rest(tab)
+    if (isMine) for (const listener of stored) listener()
   }
 
   function keep({ refresh, access, expiresIn }: Tokens): void {

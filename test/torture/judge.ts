@@ -44,20 +44,22 @@ export type Ending =
   | 'no double use outside the grace'
   | 'client or thief gone before five generations'
   | 'five generations on, alone: the client never came back'
-  | 'held on: they also met inside the grace'
-  | 'held on: the database lost commits'
+  | 'held on by meeting inside the grace or by lost commits'
   | 'held on'
 
-/** How far a thief got: five generations after the first double use outside the grace it must hold nothing. */
+/** Five generations after a double use outside the grace a thief must hold nothing. */
+const GENERATIONS_MAX = 5
+
+/** How far a thief got. */
 export function endingOf(witness: Witness): Ending {
   const { doubleUse } = witness
-  if (doubleUse !== undefined && doubleUse.reached >= doubleUse.generation + 5) {
-    if (doubleUse.metInGrace) return 'held on: they also met inside the grace'
-    return doubleUse.failOvers === witness.failOvers ? 'held on' : 'held on: the database lost commits'
+  if (doubleUse !== undefined && doubleUse.longest >= GENERATIONS_MAX) return 'held on'
+  if (doubleUse !== undefined && doubleUse.reached >= doubleUse.first + GENERATIONS_MAX) {
+    return 'held on by meeting inside the grace or by lost commits'
   }
   if (witness.falls.some(({ code }) => code === 'refresh_replayed')) return 'caught'
   if (doubleUse === undefined) return 'no double use outside the grace'
-  return witness.furthest.thief >= doubleUse.generation + 5
+  return witness.furthest.thief >= doubleUse.first + GENERATIONS_MAX
     ? 'five generations on, alone: the client never came back'
     : 'client or thief gone before five generations'
 }

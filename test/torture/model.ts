@@ -235,7 +235,13 @@ export function createModel(
     async refresh({ party, replica, refresh: token, key }): Promise<Answer> {
       calls += 1
       const { generation } = claimsOf(token)
-      return answer(calls, { party, generation, arrivedAt: world.now }, replicaOf(replica), token, key)
+      return answer(
+        calls,
+        { party, generation, arrivedAt: world.now, failOvers: witness.failOvers },
+        replicaOf(replica),
+        token,
+        key,
+      )
     },
     async checkStatus(index, access) {
       const replica = replicaOf(index)

@@ -10,6 +10,8 @@ export interface Met {
   readonly party: Party
   readonly generation: number
   readonly arrivedAt: number
+  /** How often the database had fallen back by then. */
+  readonly failOvers: number
 }
 
 /** A refusal or a revocation, with the row as it was judged. */
@@ -21,13 +23,18 @@ export interface Fall {
   readonly at: number
 }
 
-/** A generation that both parties used, the second one outside the grace, and how far they both came after it. */
+/**
+ * Thief and client use the same generations, the second of them outside the grace. They meet where both are
+ * handed one generation; what counts is how many they pass without meeting inside the grace.
+ */
 export interface DoubleUse {
-  readonly generation: number
-  readonly failOvers: number
+  /** The generation handed out at the first double use. */
+  readonly first: number
+  /** The furthest generation that both were handed. */
   reached: number
-  /** Whether the two met inside the grace in between. */
-  metInGrace: boolean
+  /** The same two for the longest stretch without a meeting inside the grace or a loss of commits. */
+  stretch: { readonly first: number; readonly failOvers: number } | undefined
+  longest: number
 }
 
 /** Sees everything that happens inside a model, and keeps what contradicts a promise. */
@@ -128,6 +135,12 @@ export function createWitness(world: World): Witness {
       } else if (!told.get(name)?.includes('refresh_refused'))
         witness.broken.push('no event tells of the refusal')
       if (code === 'refresh_invalid') witness.broken.push('a genuine token was called invalid')
+      if (code === 'refresh_replayed' && met.generation >= row.generation) {
+        witness.broken.push('a token that was not behind was taken for a theft')
+      }
+      if (code === 'session_revoked' && row.revokedAt === undefined && met.failOvers === witness.failOvers) {
+        witness.broken.push('a living session was refused')
+      }
       deadSince = Math.min(deadSince, world.now)
       witness.falls.push({ met, code, row, at })
       usedBy[met.party].add(met.generation)
@@ -141,20 +154,26 @@ export function createWitness(world: World): Witness {
     },
   }
 
-  function judgeDoubleUse(met: Met, outcome: RefreshOutcome, generation: number): void {
-    const { party } = met
-    const isDouble = usedBy[other(party)].has(met.generation)
-    const isFirstUse = !usedBy[party].has(met.generation)
-    usedBy[party].add(met.generation)
+  function judgeDoubleUse(
+    { party, generation: used }: Met,
+    outcome: RefreshOutcome,
+    generation: number,
+  ): void {
+    const isDouble = usedBy[other(party)].has(used)
+    const isMeeting = handedTo[other(party)].has(generation) && !handedTo[party].has(generation)
+    usedBy[party].add(used)
     handedTo[party].add(generation)
+
     if (isDouble && outcome === 'lost-answer') {
-      const { failOvers } = witness
-      witness.doubleUse ??= { generation, failOvers, reached: generation, metInGrace: false }
+      witness.doubleUse ??= { first: generation, reached: generation, stretch: undefined, longest: 0 }
+      witness.doubleUse.stretch ??= { first: generation, failOvers: witness.failOvers }
     }
     const { doubleUse } = witness
-    if (doubleUse === undefined) return
-    if (isDouble && isFirstUse && outcome === 'replayed') doubleUse.metInGrace = true
-    if (handedTo[other(party)].has(generation)) doubleUse.reached = Math.max(doubleUse.reached, generation)
+    if (doubleUse === undefined || !isMeeting) return
+    doubleUse.reached = Math.max(doubleUse.reached, generation)
+    if (outcome === 'replayed' || doubleUse.stretch?.failOvers !== witness.failOvers)
+      doubleUse.stretch = undefined
+    else doubleUse.longest = Math.max(doubleUse.longest, generation - doubleUse.stretch.first)
   }
 
   return witness

@@ -199,6 +199,13 @@ export const settings = {
     about: 'Shortest password, in characters',
     why: 'NIST SP 800-63B and ASVS 6.2.1; they ask that 64 be possible, so it cannot be more',
   }),
+  passwordHistory: always({
+    name: 'PASSWORD_HISTORY',
+    value: integer(0, 24),
+    default: '0',
+    about: 'How many earlier passwords may not come again',
+    why: 'NIST SP 800-63B-4 wants no such rule; it is for those who must',
+  }),
   bcryptCost: always({
     name: 'BCRYPT_COST',
     value: integer(4, 15),
@@ -227,6 +234,13 @@ export const settings = {
     value: pageUrl,
     inProduction: httpsOnly,
     about: 'Your page for the link in the verification letter, which brings ?token=…; unset: our page',
+    why: 'No default: the page that Keyturn serves itself needs none',
+  }),
+  resetUrl: maybe({
+    name: 'RESET_URL',
+    value: pageUrl,
+    inProduction: httpsOnly,
+    about: 'Your page for the link in the letter of reset, which brings ?token=…; unset: our page',
     why: 'No default: the page that Keyturn serves itself needs none',
   }),
   corsOrigins: always({

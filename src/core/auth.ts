@@ -1,11 +1,17 @@
 import type { AccessClaims, AccessTokens } from './access-token.ts'
+import { confirmEmailChange, requestEmailChange, undoEmailChange } from './change-email.ts'
+import type { NewPassword } from './change-password.ts'
+import { changePassword } from './change-password.ts'
+import type { AccountChangeStore, OwnEvent, OwnRecords, OwnSession, WidgetStore } from './change-ports.ts'
 import { checkStatus } from './check-status.ts'
+import { deleteAccount } from './delete-account.ts'
 import { AuthError } from './errors.ts'
 import type { Grant } from './grant.ts'
 import type { Credentials } from './log-in.ts'
 import { logIn } from './log-in.ts'
 import type { LogOut } from './log-out.ts'
 import { logOut, logOutEverywhere } from './log-out.ts'
+import { endOwnSession, listEvents, listSessions } from './own-records.ts'
 import type { Passwords } from './password.ts'
 import type { Policy } from './policy.ts'
 import type {
@@ -18,11 +24,16 @@ import type {
   RevokedSessions,
   SessionStore,
 } from './ports.ts'
+import type { ProfileRules } from './profile.ts'
 import type { Refreshed, RefreshOutcome, RefreshRequest } from './refresh.ts'
 import { refresh } from './refresh.ts'
 import type { Registered, Registration } from './register.ts'
 import { register } from './register.ts'
+import { requestReset } from './request-reset.ts'
+import { resetPassword } from './reset-password.ts'
 import type { ServerKeys } from './server-keys.ts'
+import type { AccountEdit } from './update-account.ts'
+import { updateAccount } from './update-account.ts'
 import { resendVerification, verifyEmail } from './verify-email.ts'
 
 /** What the verbs need of the world. Time and chance are inside what they are handed. */
@@ -32,6 +43,10 @@ export interface AuthNeeds {
   readonly accounts: AccountStore
   readonly sessions: SessionStore
   readonly events: EventStore
+  readonly changes: AccountChangeStore
+  readonly widgets: WidgetStore
+  readonly records: OwnRecords
+  readonly profiles: ProfileRules
   readonly passwords: Passwords
   readonly accessTokens: AccessTokens
   readonly revoked: RevokedSessions
@@ -52,6 +67,23 @@ export interface Auth {
   logOut(tokens: LogOut, caller: Caller): Promise<void>
   logOutEverywhere(claims: AccessClaims, caller: Caller): Promise<number>
   findAccount(claims: AccessClaims): Promise<Account>
+  updateAccount(claims: AccessClaims, edit: AccountEdit, caller: Caller): Promise<Account>
+  deleteAccount(claims: AccessClaims, password: string, caller: Caller): Promise<void>
+  requestReset(email: string, caller: Caller): Promise<void>
+  resetPassword(token: string, password: string, caller: Caller): Promise<void>
+  changePassword(claims: AccessClaims, passwords: NewPassword, caller: Caller): Promise<void>
+  requestEmailChange(
+    claims: AccessClaims,
+    change: { email: string; password: string },
+    caller: Caller,
+  ): Promise<void>
+  confirmEmailChange(token: string, caller: Caller): Promise<void>
+  undoEmailChange(token: string, caller: Caller): Promise<void>
+  listSessions(claims: AccessClaims): Promise<OwnSession[]>
+  endOwnSession(claims: AccessClaims, sessionId: string, caller: Caller): Promise<void>
+  listEvents(claims: AccessClaims, page: { before: string | undefined; most: number }): Promise<OwnEvent[]>
+  saveWidgets(claims: AccessClaims, document: string): Promise<void>
+  loadWidgets(claims: AccessClaims): Promise<string | undefined>
 }
 
 /** The verbs, bound to what they need. */
@@ -65,10 +97,23 @@ export function createAuth(needs: AuthNeeds): Auth {
     checkStatus: (token) => checkStatus(needs, token),
     logOut: (tokens, caller) => logOut(needs, tokens, caller),
     logOutEverywhere: (claims, caller) => logOutEverywhere(needs, claims, caller),
+    updateAccount: (claims, edit, caller) => updateAccount(needs, claims, edit, caller),
+    deleteAccount: (claims, password, caller) => deleteAccount(needs, claims, password, caller),
+    requestReset: (email, caller) => requestReset(needs, email, caller),
+    resetPassword: (token, password, caller) => resetPassword(needs, token, password, caller),
+    changePassword: (claims, passwords, caller) => changePassword(needs, claims, passwords, caller),
+    requestEmailChange: (claims, change, caller) => requestEmailChange(needs, claims, change, caller),
+    confirmEmailChange: (token, caller) => confirmEmailChange(needs, token, caller),
+    undoEmailChange: (token, caller) => undoEmailChange(needs, token, caller),
+    listSessions: (claims) => listSessions(needs, claims),
+    endOwnSession: (claims, sessionId, caller) => endOwnSession(needs, claims, sessionId, caller),
+    listEvents: (claims, page) => listEvents(needs, claims, page),
+    saveWidgets: (claims, document) => needs.widgets.save(claims.user_id, document),
+    loadWidgets: (claims) => needs.widgets.load(claims.user_id),
     async findAccount(claims) {
       const account = await needs.accounts.find(claims.user_id)
       // Deleted since the token was made: the token outlived its owner.
-      if (account === undefined) throw new AuthError('invalid_token')
+      if (account === undefined || account.disabled) throw new AuthError('invalid_token')
       return account
     },
   }

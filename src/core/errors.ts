@@ -6,6 +6,7 @@ export type AuthErrorCode =
   | 'validation_failed'
   | 'registration_closed'
   | 'invalid_credentials'
+  | 'wrong_password'
   | 'account_not_verified'
   | 'account_disabled'
   | 'token_missing'
@@ -15,6 +16,7 @@ export type AuthErrorCode =
   | 'refresh_replayed'
   | 'session_revoked'
   | 'link_invalid'
+  | 'not_found'
   | 'rate_limited'
   | 'unavailable'
 

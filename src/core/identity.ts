@@ -1,6 +1,9 @@
+import { AuthError } from './errors.ts'
+
 /** How many code points, and how many bytes of UTF-8, a name may have. Django's user names end at 150. */
 const USERNAME_MAX_LENGTH = 150
 const USERNAME_MAX_BYTES = 400
+const NAME_MAX_LENGTH = 150
 const EMAIL_MAX_BYTES = 254
 const EMAIL_LOCAL_MAX_BYTES = 64
 
@@ -60,6 +63,22 @@ export function emailFaults(email: string): string[] {
     EMAIL_LOCAL_FORM.test(local) &&
     DOMAIN_FORM.test(domain)
   return isAddress ? [] : ['Enter a valid email address.']
+}
+
+/** What is wrong with a first or last name, as sentences; empty when nothing is. */
+export function nameFaults(name: string): string[] {
+  if ([...name].length > NAME_MAX_LENGTH)
+    return [`Ensure this field has no more than ${NAME_MAX_LENGTH} characters.`]
+  return /\p{Cc}/u.test(name) ? ['Control characters are not allowed.'] : []
+}
+
+/**
+ * Refuses an input with every complaint at once.
+ * @throws AuthError `validation_failed` when there is any
+ */
+export function refuseFaults(faults: Readonly<Record<string, readonly string[]>>): void {
+  const wrong = Object.entries(faults).filter(([, messages]) => messages.length > 0)
+  if (wrong.length > 0) throw new AuthError('validation_failed', { fields: Object.fromEntries(wrong) })
 }
 
 /** Unicode's toNFKC_Casefold, as near as JavaScript comes to it. This is the one place that decides. */

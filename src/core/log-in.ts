@@ -52,7 +52,7 @@ function identifierOf(credentials: Credentials): Identifier {
 }
 
 /** A known device counts apart, so that nobody can lock an owner out by guessing from elsewhere. */
-function countersOf(needs: AuthNeeds, identifier: Identifier, caller: Caller): LoginCounters {
+export function countersOf(needs: AuthNeeds, identifier: Identifier, caller: Caller): LoginCounters {
   const name = (parts: string[]) =>
     needs.keys.macWithCurrent('guard', JSON.stringify(parts), 16).toString('base64url')
   return {

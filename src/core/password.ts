@@ -37,15 +37,6 @@ export function createPasswords(bcrypt: BcryptPool, cost: number): Passwords {
   }
 }
 
-/** What is wrong with a password that somebody chose, as sentences; empty when nothing is. */
-export function passwordFaults(password: string, minLength: number): string[] {
-  const normalized = normalizePassword(password)
-  if ([...normalized].length < minLength) {
-    return [`This password is too short. It must contain at least ${minLength} characters.`]
-  }
-  return sizeFaults(normalized)
-}
-
 /** Refuses a password that is too long to be looked at, whoever it may belong to. */
 export function assertPasswordSize(field: string, password: string): void {
   const faults = sizeFaults(normalizePassword(password))
@@ -53,11 +44,11 @@ export function assertPasswordSize(field: string, password: string): void {
 }
 
 /** NFC, as RFC 8265 (OpaqueString) has it: the same password typed on another keyboard is the same password. */
-function normalizePassword(password: string): string {
+export function normalizePassword(password: string): string {
   return password.normalize('NFC')
 }
 
-function sizeFaults(normalized: string): string[] {
+export function sizeFaults(normalized: string): string[] {
   if (Buffer.byteLength(normalized) <= PASSWORD_MAX_BYTES) return []
   return [`This password is too long. It may take up to ${PASSWORD_MAX_BYTES} bytes.`]
 }

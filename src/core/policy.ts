@@ -15,12 +15,20 @@ export interface Policy {
   readonly emailVerification: EmailVerification
   readonly passwordMinLength: number
   readonly bcryptCost: number
+  /** How many earlier passwords may not come again; 0 for none, as NIST SP 800-63B-4 has it. */
+  readonly passwordHistory: number
   /** RATE_LIMIT: whether failed sign-ins lock an account for strangers. */
   readonly limitsLogins: boolean
 }
 
 /** A verification link is good for this long; the account itself waits for UNVERIFIED_TTL. */
 export const VERIFY_LINK_TTL_SECONDS = 3 * 24 * 3600
+
+/** A link for a new password is good for this long: it is as good as the password itself. */
+export const RESET_LINK_TTL_SECONDS = 3600
+/** The link that confirms a new address, and the one that undoes the change: longer, for it is found late. */
+export const EMAIL_LINK_TTL_SECONDS = 24 * 3600
+export const UNDO_LINK_TTL_SECONDS = 7 * 24 * 3600
 
 /** The most bytes of UTF-8 a password may have: long enough for any passphrase, short enough to hash at once. */
 export const PASSWORD_MAX_BYTES = 1024

@@ -42,6 +42,14 @@ export type EventKind =
   | 'registered'
   | 'email_verified'
   | 'verification_requested'
+  | 'reset_requested'
+  | 'password_reset'
+  | 'password_changed'
+  | 'email_change_requested'
+  | 'email_changed'
+  | 'email_change_undone'
+  | 'account_updated'
+  | 'account_deleted'
   | 'login'
   | 'login_failed'
   | 'logout'
@@ -84,7 +92,10 @@ export interface NewAccount {
   readonly profile: Profile
 }
 
-export type Identifier = { readonly usernameKey: string } | { readonly emailKey: string }
+export type Identifier =
+  | { readonly usernameKey: string }
+  | { readonly emailKey: string }
+  | { readonly userId: number }
 
 /** An attempt to sign in, already counted. */
 export interface LoginAttempt {
@@ -293,6 +304,22 @@ export interface RefreshLimit {
 /** Wakes the outbox after a letter was written to it, so that nobody waits for its next round. */
 export interface Outbox {
   wake(): void
+}
+
+/** What a letter is about; what it says is decided when it is sent. */
+export type LetterKind =
+  | 'verification'
+  | 'reset'
+  | 'password_changed'
+  | 'email_change'
+  | 'email_change_notice'
+  | 'new_device'
+  | 'session_ended'
+
+/** What a letter tells besides: where somebody signed in from, and when. */
+export interface LetterFacts {
+  readonly label: string
+  readonly ip: string
 }
 
 /** A letter whose time has come, with all that decides what it says. Times are the database's, milliseconds since 1970. */

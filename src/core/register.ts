@@ -2,8 +2,8 @@ import type { AuthNeeds } from './auth.ts'
 import { AuthError } from './errors.ts'
 import type { Grant } from './grant.ts'
 import { makeGrant, newSession } from './grant.ts'
-import { emailFaults, emailKey, usernameFaults, usernameKey } from './identity.ts'
-import { passwordFaults } from './password.ts'
+import { emailFaults, emailKey, nameFaults, refuseFaults, usernameFaults, usernameKey } from './identity.ts'
+import { passwordFaults } from './password-policy.ts'
 import type { Account, Caller, NewAccount, Profile } from './ports.ts'
 import { letterCounter } from './verify-email.ts'
 
@@ -22,10 +22,6 @@ export interface Registered {
   readonly grant: Grant | undefined
 }
 
-const NAME_MAX_LENGTH = 150
-const PROFILE_MAX_FIELDS = 32
-const PROFILE_MAX_BYTES = 8192
-
 /**
  * Creates an account. With EMAIL_VERIFICATION=required a taken address is not revealed: the account is created
  * and only the letter differs.
@@ -34,7 +30,21 @@ const PROFILE_MAX_BYTES = 8192
 export async function register(needs: AuthNeeds, input: Registration, caller: Caller): Promise<Registered> {
   const { policy } = needs
   if (policy.registration === 'closed') throw new AuthError('registration_closed')
-  refuseFaults(input, policy.passwordMinLength)
+  const owner = {
+    username: input.username,
+    email: input.email,
+    firstName: input.firstName,
+    lastName: input.lastName,
+  }
+  const profile = needs.profiles.normalize(input.profile)
+  refuseFaults({
+    username: usernameFaults(input.username, input.email),
+    email: emailFaults(input.email),
+    password: await passwordFaults(input.password, owner, policy),
+    first_name: nameFaults(input.firstName),
+    last_name: nameFaults(input.lastName),
+    ...needs.profiles.faults(profile),
+  })
 
   const trusted = policy.emailVerification === 'off'
   const account: NewAccount = {
@@ -47,7 +57,7 @@ export async function register(needs: AuthNeeds, input: Registration, caller: Ca
     passwordHash: await needs.passwords.hash(input.password),
     firstName: input.firstName,
     lastName: input.lastName,
-    profile: input.profile,
+    profile,
   }
   const letter = trusted ? undefined : letterCounter(needs.keys, account.emailKey)
   const created = await needs.accounts.create(account, letter, caller)
@@ -61,54 +71,6 @@ export async function register(needs: AuthNeeds, input: Registration, caller: Ca
   const view = await needs.sessions.createFirst(newSession(needs, created.id, caller))
   return { account: created, grant: view && makeGrant(needs, view) }
 }
-
-function refuseFaults(input: Registration, passwordMinLength: number): void {
-  const fields: Record<string, string[]> = {
-    username: usernameFaults(input.username, input.email),
-    email: emailFaults(input.email),
-    password: passwordFaults(input.password, passwordMinLength),
-    first_name: nameFaults(input.firstName),
-    last_name: nameFaults(input.lastName),
-    ...profileFaults(input.profile),
-  }
-  const wrong = Object.entries(fields).filter(([, faults]) => faults.length > 0)
-  if (wrong.length > 0) throw new AuthError('validation_failed', { fields: Object.fromEntries(wrong) })
-}
-
-function nameFaults(name: string): string[] {
-  if ([...name].length > NAME_MAX_LENGTH)
-    return [`Ensure this field has no more than ${NAME_MAX_LENGTH} characters.`]
-  return /\p{Cc}/u.test(name) ? ['Control characters are not allowed.'] : []
-}
-
-function profileFaults(profile: Profile): Record<string, string[]> {
-  const names = Object.keys(profile)
-  const reserved = names.filter(
-    (name) => RESERVED_PROFILE_NAMES.has(name.toLowerCase()) || /password/i.test(name),
-  )
-  if (reserved.length > 0) {
-    return Object.fromEntries(
-      reserved.map((name) => [name, ['This name is reserved and cannot be a profile field.']]),
-    )
-  }
-  if (names.length > PROFILE_MAX_FIELDS) {
-    return { profile: [`A profile may have up to ${PROFILE_MAX_FIELDS} fields.`] }
-  }
-  if (Buffer.byteLength(JSON.stringify(profile)) > PROFILE_MAX_BYTES) {
-    return { profile: [`A profile may take up to ${PROFILE_MAX_BYTES} bytes.`] }
-  }
-  return {}
-}
-
-/** Names that mean something to Keyturn, to a token or to the services that read one. */
-const RESERVED_PROFILE_NAMES = new Set(
-  (
-    'id pk sub sid jti gen own iss aud iat exp nbf typ kid token_type user_id username email email_verified is_active ' +
-    'is_admin is_staff is_superuser is_authenticated admin role roles groups permissions scope token access refresh ' +
-    'token_version session_id first_name last_name created_at date_joined last_login profile __proto__ constructor ' +
-    'prototype'
-  ).split(' '),
-)
 
 function taken(field: string, message: string): AuthError {
   return new AuthError('validation_failed', { fields: { [field]: [message] } })

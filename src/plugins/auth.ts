@@ -5,6 +5,7 @@ import { createAuth } from '../core/auth.ts'
 import type { Passwords } from '../core/password.ts'
 import { createPasswords } from '../core/password.ts'
 import type { Policy } from '../core/policy.ts'
+import { anyProfile } from '../core/profile.ts'
 import type { ServerKeys } from '../core/server-keys.ts'
 
 declare module 'fastify' {
@@ -49,6 +50,10 @@ export const authPlugin = fp<AuthPluginOptions>(
         accounts: app.store.accounts,
         sessions: app.store.sessions,
         events: app.store.events,
+        changes: app.store.changes,
+        records: app.store.records,
+        widgets: app.store.widgets,
+        profiles: anyProfile,
         passwords,
         accessTokens,
         revoked: app.revokedSessions,

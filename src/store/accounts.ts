@@ -1,22 +1,13 @@
 import { and, eq, sql } from 'drizzle-orm'
 import { v7 as uuidV7 } from 'uuid'
-import { LETTER_WINDOW_SECONDS, LETTERS_PER_ACCOUNT, LOGIN_WINDOW_SECONDS } from '../core/policy.ts'
+import { LOGIN_WINDOW_SECONDS } from '../core/policy.ts'
 import type { Account, AccountStore, Caller, Identifier, NewAccount, PasswordHash } from '../core/ports.ts'
 import type { Database } from './database.ts'
 import { constraintOf } from './failure.ts'
+import { countStatement, eventStatement, letterStatement } from './letters.ts'
 import type { AccountRow } from './rows.ts'
 import { ACCOUNT_COLUMNS, toAccount, toAccountWithHash } from './rows.ts'
 import { counters, users } from './schema.ts'
-
-/** Counts one more under the key, in the window that is open or in a new one. */
-const countStatement = (key: string, windowSeconds: number) => `
-  INSERT INTO counters (key, count, window_ends_at)
-  VALUES (${key}, 1, now() + interval '${windowSeconds} seconds')
-  ON CONFLICT (key) DO UPDATE SET
-    count = CASE WHEN counters.window_ends_at <= now() THEN 1 ELSE counters.count + 1 END,
-    window_ends_at = CASE WHEN counters.window_ends_at <= now() THEN excluded.window_ends_at
-                          ELSE counters.window_ends_at END
-  RETURNING key, count, window_ends_at`
 
 /** The device is known when the account was signed in to from the same address (IPv6: /64) and User-Agent. */
 const attemptStatement = (account: string) => `
@@ -42,18 +33,13 @@ const ATTEMPT_BY_EMAIL = attemptStatement(`
   SELECT * FROM users WHERE email_key = $1 AND $1 <> ''
   ORDER BY email_verified_at IS NOT NULL DESC, id DESC LIMIT 1`)
 
-/** An outbox row for the user of `account`, unless the letters of this hour are used up. */
-const letterStatement = (counter: string, outboxId: string) => `
-  counted AS (${countStatement(counter, LETTER_WINDOW_SECONDS)}), letter AS (
-    INSERT INTO outbox (id, kind, user_id)
-    SELECT ${outboxId}, 'verification', account.id FROM account, counted WHERE counted.count <= ${LETTERS_PER_ACCOUNT}
-  )`
+const ATTEMPT_BY_ID = attemptStatement('SELECT * FROM users WHERE id = $1')
 
-const eventStatement = (kind: string, ip: string, userAgent: string) => `
-  event AS (
-    INSERT INTO events (id, kind, user_id, ip, user_agent)
-    SELECT gen_random_uuid(), '${kind}', account.id, ${ip}::inet, ${userAgent} FROM account
-  )`
+function attemptBy(identifier: Identifier): { name: string; text: string } {
+  if ('usernameKey' in identifier) return { name: 'attempt_by_username', text: ATTEMPT_BY_USERNAME }
+  if ('emailKey' in identifier) return { name: 'attempt_by_email', text: ATTEMPT_BY_EMAIL }
+  return { name: 'attempt_by_id', text: ATTEMPT_BY_ID }
+}
 
 const createStatement = (letter: string) => `
   WITH account AS (
@@ -62,17 +48,17 @@ const createStatement = (letter: string) => `
     VALUES ($1, $2, $3, $4, CASE WHEN $5::boolean THEN now() END, CASE WHEN $6::boolean THEN now() END, $7, $8, $9,
             $10)
     RETURNING *
-  ), ${eventStatement('registered', '$11', '$12')} ${letter}
+  ), ${eventStatement('registered', '$13', '$11', '$12')} ${letter}
   SELECT ${ACCOUNT_COLUMNS} FROM account u`
 
 const CREATE = createStatement('')
-const CREATE_WITH_LETTER = createStatement(`, ${letterStatement('$13', '$14')}`)
+const CREATE_WITH_LETTER = createStatement(`, ${letterStatement('verification', '$14', '$15')}`)
 
 /** Whoever waits for a letter longest is not meant: the newest account that has not verified the address is. */
 const REQUEST_VERIFICATION = `
   WITH account AS (
     SELECT id FROM users WHERE email_key = $1 AND $1 <> '' ORDER BY email_verified_at IS NULL DESC, id DESC LIMIT 1
-  ), ${eventStatement('verification_requested', '$2', '$3')}, ${letterStatement('$4', '$5')}
+  ), ${eventStatement('verification_requested', '$6', '$2', '$3')}, ${letterStatement('verification', '$4', '$5')}
   SELECT 1`
 
 const VERIFY_EMAIL = `
@@ -82,7 +68,7 @@ const VERIFY_EMAIL = `
       SELECT FROM users other WHERE other.email_key = u.email_key AND other.email_verified_at IS NOT NULL
     )
     RETURNING id
-  ), ${eventStatement('email_verified', '$3', '$4')}
+  ), ${eventStatement('email_verified', '$5', '$3', '$4')}
   SELECT id FROM account`
 
 const FIND = `SELECT ${ACCOUNT_COLUMNS} FROM users u WHERE u.id = $1`
@@ -117,6 +103,7 @@ export function createAccountStore({ pool, drizzle }: Database): AccountStore {
       account.profile,
       caller.ip,
       caller.userAgent,
+      uuidV7(),
     ]
     const { rows } = await pool.query<AccountRow>(
       letter === undefined
@@ -149,18 +136,10 @@ export function createAccountStore({ pool, drizzle }: Database): AccountStore {
       return rows[0] && toAccount(rows[0])
     },
 
-    async attemptLogin(identifier: Identifier, names, caller) {
-      const byUsername = 'usernameKey' in identifier
+    async attemptLogin(identifier, names, caller) {
       const { rows } = await pool.query<AttemptRow>({
-        name: byUsername ? 'attempt_by_username' : 'attempt_by_email',
-        text: byUsername ? ATTEMPT_BY_USERNAME : ATTEMPT_BY_EMAIL,
-        values: [
-          byUsername ? identifier.usernameKey : identifier.emailKey,
-          names.unknown,
-          names.device,
-          caller.ip,
-          caller.userAgent,
-        ],
+        ...attemptBy(identifier),
+        values: [Object.values(identifier)[0], names.unknown, names.device, caller.ip, caller.userAgent],
       })
       const [row] = rows
       if (row === undefined) throw new Error('counting an attempt returned no row')
@@ -203,7 +182,13 @@ export function createAccountStore({ pool, drizzle }: Database): AccountStore {
 
     async verifyEmail(userId, emailKey, caller) {
       try {
-        const { rowCount } = await pool.query(VERIFY_EMAIL, [userId, emailKey, caller.ip, caller.userAgent])
+        const { rowCount } = await pool.query(VERIFY_EMAIL, [
+          userId,
+          emailKey,
+          caller.ip,
+          caller.userAgent,
+          uuidV7(),
+        ])
         return rowCount === 1
       } catch (error) {
         // Another account verified the address at this very moment: first come, first served.
@@ -216,7 +201,7 @@ export function createAccountStore({ pool, drizzle }: Database): AccountStore {
       await pool.query({
         name: 'request_verification',
         text: REQUEST_VERIFICATION,
-        values: [emailKey, caller.ip, caller.userAgent, counter, uuidV7()],
+        values: [emailKey, caller.ip, caller.userAgent, counter, uuidV7(), uuidV7()],
       })
     },
   }

@@ -10,6 +10,9 @@ export const SESSION_COLUMNS = `
   s.id, s.created_at, s.expires_at, s.rotates, s.generation, s.seen_generation, s.late_generation, s.late_replays,
   s.floor_generation, s.rotated_at, s.retry_key, s.revoked_at, now() AS now`
 
+/** A hash that no password matches, in Django's own form. */
+export const UNUSABLE_HASH = '!' as PasswordHash
+
 export interface AccountRow {
   /** `pg` gives a bigint as text; ids are far below 2^53. */
   readonly user_id: string

@@ -14,7 +14,14 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
-import type { EventKind, PasswordHash, Profile, RevocationReason } from '../core/ports.ts'
+import type {
+  EventKind,
+  LetterFacts,
+  LetterKind,
+  PasswordHash,
+  Profile,
+  RevocationReason,
+} from '../core/ports.ts'
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 const time = (name: string) => timestamp(name, { withTimezone: true, mode: 'date', precision: 3 })
@@ -31,6 +38,12 @@ export const users = pgTable(
     email: text('email').notNull().default(''),
     emailKey: text('email_key').notNull().default(''),
     emailVerifiedAt: time('email_verified_at'),
+    /** Asked for, and not yet confirmed by the link that went there. */
+    pendingEmail: text('pending_email'),
+    pendingEmailKey: text('pending_email_key'),
+    /** What the address was before its last change, for the link by which the change is undone. */
+    previousEmail: text('previous_email'),
+    previousEmailKey: text('previous_email_key'),
     passwordHash: text('password_hash').$type<PasswordHash>().notNull(),
     firstName: text('first_name').notNull().default(''),
     lastName: text('last_name').notNull().default(''),
@@ -40,6 +53,8 @@ export const users = pgTable(
     disabledAt: time('disabled_at'),
     createdAt: time('created_at').notNull().defaultNow(),
     lastLoginAt: time('last_login_at'),
+    /** The account was deleted: its data is gone, and the row follows once no access token can name it. */
+    erasedAt: time('erased_at'),
   },
   (table) => [
     uniqueIndex('users_username_key').on(table.usernameKey),
@@ -109,7 +124,12 @@ export const outbox = pgTable(
   'outbox',
   {
     id: uuid('id').primaryKey(),
-    kind: text('kind').$type<'verification'>().notNull(),
+    kind: text('kind').$type<LetterKind>().notNull(),
+    /** Where the letter goes, if not to the address that the account has when it is sent. */
+    address: text('address'),
+    addressKey: text('address_key'),
+    /** What the letter tells besides, such as the device of a sign-in. */
+    facts: jsonb('facts').$type<LetterFacts>(),
     userId: userId()
       .notNull()
       .references(() => users.id, { onDelete: 'cascade' }),
@@ -134,6 +154,29 @@ export const counters = pgTable('counters', {
   key: text('key').primaryKey(),
   count: integer('count').notNull(),
   windowEndsAt: time('window_ends_at').notNull(),
+})
+
+/** Hashes that the account has had, newest first as far as PASSWORD_HISTORY goes. */
+export const passwordHistory = pgTable(
+  'password_history',
+  {
+    id: uuid('id').primaryKey(),
+    userId: userId()
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    passwordHash: text('password_hash').$type<PasswordHash>().notNull(),
+    retiredAt: time('retired_at').notNull().defaultNow(),
+  },
+  (table) => [index('password_history_user_id').on(table.userId, table.retiredAt)],
+)
+
+/** One JSON document per account, kept as the text it came in: no parser may touch its order or its numbers. */
+export const widgets = pgTable('widgets', {
+  userId: userId()
+    .primaryKey()
+    .references(() => users.id, { onDelete: 'cascade' }),
+  document: text('document').notNull(),
+  savedAt: time('saved_at').notNull().defaultNow(),
 })
 
 /** What `/dev/mailbox` shows where there is no SMTP_URL. Never written in production. */

@@ -1,12 +1,14 @@
-import { and, eq, isNull, sql } from 'drizzle-orm'
+import { eq } from 'drizzle-orm'
+import { v7 as uuidV7 } from 'uuid'
 import type { NewSession, SecurityEvent, SessionStore, SessionView } from '../core/ports.ts'
 import { coalesce } from './coalesce.ts'
 import type { Database } from './database.ts'
 import { recordActed } from './events.ts'
+import { record, revokeSessions } from './in-transaction.ts'
 import { createRotator } from './rotation.ts'
 import type { SessionRow } from './rows.ts'
 import { ACCOUNT_COLUMNS, SESSION_COLUMNS, toSessionView } from './rows.ts'
-import { events, sessions, users } from './schema.ts'
+import { users } from './schema.ts'
 import { transaction } from './transaction.ts'
 
 /** `owner` locks the user's row until the session is there: a password change waits for it, or it for the change. */
@@ -21,11 +23,11 @@ const createStatement = (ownerCondition: string) => `
     RETURNING *
   ), event AS (
     INSERT INTO events (id, kind, user_id, session_id, ip, user_agent)
-    SELECT gen_random_uuid(), 'login', s.user_id, s.id, s.ip, s.user_agent FROM s
+    SELECT $7::uuid, 'login', s.user_id, s.id, s.ip, s.user_agent FROM s
   )`
 
-const CREATE = `${createStatement('AND password_hash = $7')}, refunded AS (
-    UPDATE counters SET count = greatest(count - 1, 0) WHERE key = $8 AND EXISTS (SELECT FROM owner)
+const CREATE = `${createStatement('AND password_hash = $8')}, refunded AS (
+    UPDATE counters SET count = greatest(count - 1, 0) WHERE key = $9 AND EXISTS (SELECT FROM owner)
   )
   SELECT ${SESSION_COLUMNS}, ${ACCOUNT_COLUMNS} FROM s JOIN owner u ON true`
 
@@ -81,6 +83,7 @@ export function createSessionStore(database: Database, idleTtlSeconds: number): 
     rotates,
     caller.ip,
     caller.userAgent,
+    uuidV7(),
   ]
 
   const find = coalesce<string, SessionView | undefined>(async (ids) => {
@@ -115,20 +118,8 @@ export function createSessionStore(database: Database, idleTtlSeconds: number): 
       transaction(database, async (tx) => {
         // A statement of its own: the next one must see the sessions of sign-ins that this lock waited for.
         await tx.select({ id: users.id }).from(users).where(eq(users.id, userId)).for('update')
-        const revoked = await tx
-          .update(sessions)
-          .set({ revokedAt: sql`now()`, revokedReason: reason })
-          .where(and(eq(sessions.userId, userId), isNull(sessions.revokedAt)))
-          .returning({ id: sessions.id })
-        await tx.insert(events).values({
-          id: sql`gen_random_uuid()`,
-          kind: event.kind,
-          userId,
-          sessionId: event.sessionId,
-          ip: event.caller.ip,
-          userAgent: event.caller.userAgent,
-        })
-        return revoked.map(({ id }) => id)
+        await record(tx, userId, event)
+        return revokeSessions(tx, userId, reason, undefined)
       }),
   }
 }

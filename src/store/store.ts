@@ -1,14 +1,20 @@
+import type { AccountChangeStore, OwnRecords, WidgetStore } from '../core/change-ports.ts'
 import type { AccountStore, EventStore, SessionStore } from '../core/ports.ts'
+import { createAccountChangeStore } from './account-changes.ts'
 import { createAccountStore } from './accounts.ts'
 import type { Database } from './database.ts'
 import { createEventStore } from './events.ts'
 import { withStoreFailures } from './failure.ts'
+import { createOwnRecords, createWidgetStore } from './own-records.ts'
 import { createSessionStore } from './sessions.ts'
 
 export interface Store {
   readonly accounts: AccountStore
   readonly sessions: SessionStore
   readonly events: EventStore
+  readonly changes: AccountChangeStore
+  readonly records: OwnRecords
+  readonly widgets: WidgetStore
 }
 
 /**
@@ -20,5 +26,8 @@ export function createStore(database: Database, idleTtlSeconds: number): Store {
     accounts: withStoreFailures(createAccountStore(database)),
     sessions: withStoreFailures(createSessionStore(database, idleTtlSeconds)),
     events: withStoreFailures(createEventStore(database)),
+    changes: withStoreFailures(createAccountChangeStore(database)),
+    records: withStoreFailures(createOwnRecords(database)),
+    widgets: withStoreFailures(createWidgetStore(database)),
   }
 }

@@ -76,6 +76,11 @@ export const WORDS: Readonly<Record<RefusalCode, Words>> = {
     title: 'The refresh token was used before',
     detail: 'Somebody else may hold a copy, so the session was ended for safety. Sign in again.',
   },
+  wrong_password: {
+    status: 403,
+    title: 'The password is not the present one',
+    detail: 'Send the present password of the account; wrong ones count with failed sign-ins.',
+  },
   account_not_verified: {
     status: 403,
     title: 'The e-mail address is not confirmed yet',

@@ -1,0 +1,24 @@
+CREATE TABLE "password_history" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"user_id" bigint NOT NULL,
+	"password_hash" text NOT NULL,
+	"retired_at" timestamp (3) with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "widgets" (
+	"user_id" bigint PRIMARY KEY NOT NULL,
+	"document" text NOT NULL,
+	"saved_at" timestamp (3) with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+ALTER TABLE "outbox" ADD COLUMN "address" text;--> statement-breakpoint
+ALTER TABLE "outbox" ADD COLUMN "address_key" text;--> statement-breakpoint
+ALTER TABLE "outbox" ADD COLUMN "facts" jsonb;--> statement-breakpoint
+ALTER TABLE "users" ADD COLUMN "pending_email" text;--> statement-breakpoint
+ALTER TABLE "users" ADD COLUMN "pending_email_key" text;--> statement-breakpoint
+ALTER TABLE "users" ADD COLUMN "previous_email" text;--> statement-breakpoint
+ALTER TABLE "users" ADD COLUMN "previous_email_key" text;--> statement-breakpoint
+ALTER TABLE "users" ADD COLUMN "erased_at" timestamp (3) with time zone;--> statement-breakpoint
+ALTER TABLE "password_history" ADD CONSTRAINT "password_history_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "widgets" ADD CONSTRAINT "widgets_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "password_history_user_id" ON "password_history" USING btree ("user_id","retired_at");

@@ -1,0 +1,142 @@
+import type {
+  Account,
+  AccountWithHash,
+  Caller,
+  LetterCounter,
+  PasswordHash,
+  Profile,
+  SecurityEvent,
+} from './ports.ts'
+
+/** An account as it stands when it is to be changed, with all that decides whether it may be. */
+export interface ChangeableAccount {
+  readonly account: AccountWithHash
+  readonly emailKey: string
+  readonly pendingEmail: string
+  /** Empty where no change of address waits to be confirmed. */
+  readonly pendingEmailKey: string
+  readonly previousEmail: string
+  readonly previousEmailKey: string
+  /** The database's clock, milliseconds since 1970. */
+  readonly now: number
+}
+
+/** A new password for an account that still has the old one, and the old address. */
+export interface PasswordChange {
+  readonly userId: number
+  readonly old: PasswordHash
+  readonly fresh: PasswordHash
+  /** Also the proof of the address: a link that was mailed there set this password. */
+  readonly provesEmailKey: string | undefined
+  /** The session that lives on; all others end. */
+  readonly keepSessionId: string | undefined
+  /** How many hashes to keep of those it had, PASSWORD_HISTORY. */
+  readonly history: number
+  readonly event: SecurityEvent
+}
+
+/** A change of the address that waits for the link that went to it. */
+export interface EmailChange {
+  readonly userId: number
+  readonly email: string
+  readonly emailKey: string
+  /** Of letters to the new address: when they are used up nothing is sent there. */
+  readonly counter: LetterCounter
+  readonly caller: Caller
+}
+
+/** What an owner may change without proof; `undefined` leaves it as it is. */
+export interface AccountUpdate {
+  readonly username: { readonly text: string; readonly key: string } | undefined
+  readonly firstName: string | undefined
+  readonly lastName: string | undefined
+  readonly profile: Profile | undefined
+}
+
+/** Changes to an account that exists. Each is one transaction with its event and its letters, or did nothing. */
+export interface AccountChangeStore {
+  find(userId: number): Promise<ChangeableAccount | undefined>
+
+  /** Puts a letter with a link for a new password into the outbox; one statement, the same cost for any address. */
+  requestReset(emailKey: string, counter: LetterCounter, caller: Caller): Promise<void>
+
+  /** The hashes the account has had, newest first, without the present one. */
+  passwordHistory(userId: number, most: number): Promise<PasswordHash[]>
+
+  /**
+   * Sets the password, ends the sessions, forgets failed sign-ins and has the owner told.
+   * @returns the ids of the sessions that ended; `undefined` when hash or address are no longer the ones given
+   */
+  setPassword(change: PasswordChange): Promise<string[] | undefined>
+
+  /** Notes the new address; a letter with a link goes there, and a notice with a link to undo it to the old one. */
+  requestEmailChange(change: EmailChange): Promise<void>
+
+  /**
+   * Makes the pending address the address, if both are still the ones given and nobody else has verified it.
+   * Of concurrent calls exactly one is true.
+   */
+  confirmEmailChange(userId: number, oldKey: string, pendingKey: string, caller: Caller): Promise<boolean>
+
+  /**
+   * Goes back to the old address, or drops the change where it is still pending; ends every session, makes the
+   * password unusable and has a letter for a new one sent to the old address: whoever asked for the change knew it.
+   * @returns the ids of the sessions that ended; `undefined` when there is nothing left to undo
+   */
+  undoEmailChange(
+    userId: number,
+    oldKey: string,
+    newKey: string,
+    caller: Caller,
+  ): Promise<string[] | undefined>
+
+  /** @returns the account as it is now; `username_taken` when the name went to somebody else */
+  update(
+    userId: number,
+    update: AccountUpdate,
+    caller: Caller,
+  ): Promise<Account | 'username_taken' | undefined>
+
+  /**
+   * Erases all that is personal, in the account and in its events, and ends its sessions. The name and the address
+   * are free at once; the row itself goes when no access token can name it any more.
+   * @returns the ids of the sessions that ended
+   */
+  erase(userId: number): Promise<string[]>
+}
+
+/** One JSON document per account. */
+export interface WidgetStore {
+  save(userId: number, document: string): Promise<void>
+  /** As it was saved, to the byte. */
+  load(userId: number): Promise<string | undefined>
+}
+
+/** A session as its owner sees it. Times are milliseconds since 1970. */
+export interface OwnSession {
+  readonly id: string
+  readonly label: string
+  readonly ip: string
+  readonly userAgent: string
+  readonly createdAt: number
+  readonly lastUsedAt: number
+}
+
+/** An event as its owner sees it. */
+export interface OwnEvent {
+  readonly id: string
+  readonly at: number
+  readonly kind: string
+  readonly sessionId: string | undefined
+  readonly ip: string
+  readonly userAgent: string
+  readonly reason: string | undefined
+}
+
+/** What an owner may look at. */
+export interface OwnRecords {
+  /** The sessions that live, the one used last first. */
+  sessions(userId: number, idleTtlSeconds: number): Promise<OwnSession[]>
+  /** Newest first, from before the event named by `before`, at most `most`. */
+  events(userId: number, before: string | undefined, most: number): Promise<OwnEvent[]>
+}

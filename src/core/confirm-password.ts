@@ -1,0 +1,34 @@
+import type { AuthNeeds } from './auth.ts'
+import { AuthError } from './errors.ts'
+import { countersOf } from './log-in.ts'
+import { assertPasswordSize } from './password.ts'
+import { LOGIN_FAILURES_PER_ACCOUNT } from './policy.ts'
+import type { AccountWithHash, Caller } from './ports.ts'
+
+/**
+ * Asks for the password once more before a change that only the owner may make. Wrong ones count with the failed
+ * sign-ins, so that a stolen access token is no way around their limit.
+ * @param field the name of the field that brought the password
+ * @throws AuthError `wrong_password`, `rate_limited`, `invalid_token` when the account is gone, `unavailable`
+ */
+export async function confirmPassword(
+  needs: AuthNeeds,
+  userId: number,
+  field: string,
+  password: string,
+  caller: Caller,
+): Promise<AccountWithHash> {
+  assertPasswordSize(field, password)
+  const identifier = { userId }
+  const attempt = await needs.accounts.attemptLogin(identifier, countersOf(needs, identifier, caller), caller)
+  if (needs.policy.limitsLogins && attempt.attempts > LOGIN_FAILURES_PER_ACCOUNT) {
+    throw new AuthError('rate_limited', { retryAfterSeconds: attempt.windowEndsInSeconds })
+  }
+  if (attempt.account === undefined || attempt.account.disabled) throw new AuthError('invalid_token')
+  if (!(await needs.passwords.verify(password, attempt.account.passwordHash))) {
+    await needs.events.record({ kind: 'login_failed', caller, userId, reason: 'wrong_password' })
+    throw new AuthError('wrong_password', { fields: { [field]: ['This is not your present password.'] } })
+  }
+  await needs.accounts.refundLogin(attempt.counter)
+  return attempt.account
+}

@@ -1,0 +1,26 @@
+import { LETTER_WINDOW_SECONDS, LETTERS_PER_ACCOUNT } from '../core/policy.ts'
+import type { EventKind, LetterKind } from '../core/ports.ts'
+
+/** Counts one more under the key, in the window that is open or in a new one; a statement or a CTE. */
+export const countStatement = (key: string, windowSeconds: number) => `
+  INSERT INTO counters (key, count, window_ends_at)
+  VALUES (${key}, 1, now() + interval '${windowSeconds} seconds')
+  ON CONFLICT (key) DO UPDATE SET
+    count = CASE WHEN counters.window_ends_at <= now() THEN 1 ELSE counters.count + 1 END,
+    window_ends_at = CASE WHEN counters.window_ends_at <= now() THEN excluded.window_ends_at
+                          ELSE counters.window_ends_at END
+  RETURNING key, count, window_ends_at`
+
+/** CTEs that put a letter for the user of the CTE `account` into the outbox, unless those of this hour are used up. */
+export const letterStatement = (kind: LetterKind, counter: string, outboxId: string) => `
+  counted AS (${countStatement(counter, LETTER_WINDOW_SECONDS)}), letter AS (
+    INSERT INTO outbox (id, kind, user_id)
+    SELECT ${outboxId}, '${kind}', account.id FROM account, counted WHERE counted.count <= ${LETTERS_PER_ACCOUNT}
+  )`
+
+/** A CTE that records an event about the CTE `account`. */
+export const eventStatement = (kind: EventKind, id: string, ip: string, userAgent: string) => `
+  event AS (
+    INSERT INTO events (id, kind, user_id, ip, user_agent)
+    SELECT ${id}::uuid, '${kind}', account.id, ${ip}::inet, ${userAgent} FROM account
+  )`

@@ -1,3 +1,11 @@
+CREATE TABLE "former_emails" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"user_id" bigint NOT NULL,
+	"email" text NOT NULL,
+	"email_key" text NOT NULL,
+	"replaced_at" timestamp (3) with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "password_history" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"user_id" bigint NOT NULL,
@@ -16,9 +24,9 @@ ALTER TABLE "outbox" ADD COLUMN "address_key" text;--> statement-breakpoint
 ALTER TABLE "outbox" ADD COLUMN "facts" jsonb;--> statement-breakpoint
 ALTER TABLE "users" ADD COLUMN "pending_email" text;--> statement-breakpoint
 ALTER TABLE "users" ADD COLUMN "pending_email_key" text;--> statement-breakpoint
-ALTER TABLE "users" ADD COLUMN "previous_email" text;--> statement-breakpoint
-ALTER TABLE "users" ADD COLUMN "previous_email_key" text;--> statement-breakpoint
 ALTER TABLE "users" ADD COLUMN "erased_at" timestamp (3) with time zone;--> statement-breakpoint
+ALTER TABLE "former_emails" ADD CONSTRAINT "former_emails_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "password_history" ADD CONSTRAINT "password_history_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "widgets" ADD CONSTRAINT "widgets_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "former_emails_user_id" ON "former_emails" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "password_history_user_id" ON "password_history" USING btree ("user_id","retired_at");

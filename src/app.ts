@@ -12,9 +12,11 @@ import { requireAccessToken } from './dialects/bearer.ts'
 import { refuseWithProblem, WORDS } from './dialects/canonical/errors.ts'
 import { canonical } from './dialects/canonical/index.ts'
 import { mountDialect, speakRefusals } from './dialects/dialect.ts'
+import { createRefreshCookie } from './dialects/refresh-cookie.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { bcryptPoolPlugin } from './plugins/bcrypt-pool.ts'
 import { bodies } from './plugins/bodies.ts'
+import { commonPasswordsPlugin } from './plugins/common-passwords.ts'
 import { databasePlugin } from './plugins/database.ts'
 import { devMailboxPlugin } from './plugins/dev-mailbox.ts'
 import { docsPlugin } from './plugins/docs.ts'
@@ -24,10 +26,12 @@ import { healthPlugin } from './plugins/health.ts'
 import { jwtPlugin } from './plugins/jwt.ts'
 import { mailPlugin, opensMailbox } from './plugins/mail.ts'
 import { metricsPlugin } from './plugins/metrics.ts'
+import { pagesPlugin } from './plugins/pages.ts'
 import { refusal } from './plugins/refusal.ts'
 import { logSerializers, requestLogPlugin } from './plugins/request-log.ts'
 import { revocationsPlugin } from './plugins/revocations.ts'
 import { seenPlugin } from './plugins/seen.ts'
+import { wellKnownPlugin } from './plugins/well-known.ts'
 
 /** What the configuration holds once nothing is missing: see `development.ts` for where the rest comes from. */
 export type RunnableConfig = Config & {
@@ -84,6 +88,7 @@ export async function buildApp(
   const keys = createServerKeys(config.serverSecrets)
   const { publicUrl, emailVerification } = config
   const prefixes = config.dialects.map(({ prefix }) => (prefix === '/' ? '' : prefix))
+  const home = `${publicUrl}${prefixes[0]}`
 
   app.decorateRequest('accessClaims', null)
   speakRefusals(app, refuse)
@@ -94,6 +99,7 @@ export async function buildApp(
     preflight: false,
     exposedHeaders: ['keyturn-refresh', 'retry-after', 'x-request-id'],
   })
+  await app.register(pagesPlugin, { ownStyle: config.pageCss })
   await app.register(docsPlugin, { publicUrl, version })
   await app.register(bodies)
   await app.register(metricsPlugin)
@@ -108,6 +114,7 @@ export async function buildApp(
   await app.register(revocationsPlugin, { accessTtlSeconds })
   await app.register(seenPlugin)
   await app.register(bcryptPoolPlugin, { cost: config.bcryptCost })
+  await app.register(commonPasswordsPlugin, { minLength: config.passwordMinLength })
   await app.register(jwtPlugin, {
     secrets: config.jwtSecrets,
     issuer: config.jwtIssuer,
@@ -118,7 +125,14 @@ export async function buildApp(
     smtpUrl: config.smtpUrl,
     requireTls: config.nodeEnv === 'production',
     from: config.mailFrom,
-    links: { verifyUrl: config.verifyUrl ?? `${publicUrl}${prefixes[0]}/verify-email` },
+    templatesDir: config.mailTemplatesDir,
+    links: {
+      verifyUrl: config.verifyUrl ?? `${home}/verify-email`,
+      resetUrl: config.resetUrl ?? `${home}/reset`,
+      requestResetUrl: `${home}/request-reset`,
+      changeEmailUrl: `${home}/confirm-email`,
+      undoEmailUrl: `${home}/undo-email`,
+    },
   })
   await app.register(authPlugin, {
     ...world,
@@ -130,8 +144,15 @@ export async function buildApp(
 
   await app.register(healthPlugin, { manner })
   await app.register(errorPagesPlugin, { manner, words: WORDS })
+  await app.register(wellKnownPlugin, { manner, changePasswordUrl: `${home}/request-reset` })
   if (opensMailbox(config)) await app.register(devMailboxPlugin, { manner })
-  for (const prefix of prefixes) await mountDialect(app, canonical, { prefix, publicUrl, emailVerification })
+  const cookie = config.refreshCookie
+    ? createRefreshCookie([new URL(publicUrl).origin, ...config.corsOrigins])
+    : undefined
+  for (const prefix of prefixes) {
+    const options = { prefix, publicUrl, emailVerification, passwordMinLength: config.passwordMinLength, cookie }
+    await mountDialect(app, canonical, options)
+  }
   app.setNotFoundHandler((request, reply) => refuse(refusal('not_found'), request, reply))
   return app
 }

@@ -6,6 +6,7 @@ import type { Config } from './config.ts'
 import { ConfigError, EXIT_CONFIG, readConfig, withPort } from './config.ts'
 import type { Completed } from './development.ts'
 import { complete, createDemoUser } from './development.ts'
+import { TemplateError } from './mail/read-templates.ts'
 import { migrate } from './store/migrate.ts'
 
 /** How long load balancers get to see that the service is not ready before it stops taking connections. */
@@ -25,9 +26,10 @@ async function main(): Promise<void> {
     await serve(completed, say)
   } catch (error) {
     await completed?.stop()
-    process.stderr.write(`${error instanceof ConfigError ? error.message : explain(error)}\n`)
+    const isConfig = error instanceof ConfigError || error instanceof TemplateError
+    process.stderr.write(`${isConfig ? error.message : explain(error)}\n`)
     // Whatever a start that failed half-way has opened ends here.
-    process.exit(error instanceof ConfigError ? EXIT_CONFIG : 1)
+    process.exit(isConfig ? EXIT_CONFIG : 1)
   }
 }
 

@@ -32,7 +32,17 @@ const ROOMS: readonly Room[] = [
   {
     room: 'plugins/',
     files: ['core/', 'store/', 'mail/', 'pages/', 'plugins/'],
-    packages: ['fastify', 'fastify-plugin', '@fastify/', 'typebox', 'piscina', 'node:'],
+    packages: [
+      'fastify',
+      'fastify-plugin',
+      '@fastify/',
+      'typebox',
+      'piscina',
+      'ajv',
+      'ajv-formats',
+      '@zxcvbn-ts/',
+      'node:',
+    ],
   },
   {
     room: 'dialects/',

@@ -12,10 +12,8 @@ import { given } from './texts.ts'
 export const notYet: Readonly<Record<string, Default | undefined>> = {
   JWT_ALGORITHM: 'HS256',
   JWT_PRIVATE_KEYS_FILE: undefined,
-  REFRESH_COOKIE: 'off',
   PROFILE_SCHEMA_FILE: undefined,
   PROFILE_CLAIMS: undefined,
-  MAIL_TEMPLATES_DIR: undefined,
   SERVICE_CLIENTS: undefined,
   METRICS_PORT: undefined,
   JWT_AUDIENCE_KEYS: undefined,

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { Wrong } from './faults.ts'
+import { stylesheet } from './files.ts'
 import { secretKeys, serverKeys } from './keys.ts'
 import { dialects, networks, origins } from './lists.ts'
 import type { Environment } from './texts.ts'
@@ -178,6 +179,13 @@ export const settings = {
     about: 'After the grace an old refresh token may still be a lost answer (recover) or is a theft (strict)',
     why: 'No honest client is logged out by its network, and a thief is still caught',
   }),
+  refreshCookie: always({
+    name: 'REFRESH_COOKIE',
+    value: onOff,
+    default: 'off',
+    about: 'Whether the refresh token travels in a cookie instead of the body, for web pages on the same site',
+    why: 'An app keeps its token itself, and a cookie obliges every caller to name an allowed Origin',
+  }),
   registration: always({
     name: 'REGISTRATION',
     value: choice('open', 'closed'),
@@ -229,6 +237,12 @@ export const settings = {
     about: 'Sender of every letter',
     why: 'The domain that the links in the letters lead to',
   }),
+  mailTemplatesDir: maybe({
+    name: 'MAIL_TEMPLATES_DIR',
+    value: directory,
+    about: 'Directory with letters in your own words, checked at start; unset: ours',
+    why: 'No default: the letters that Keyturn brings need none',
+  }),
   verifyUrl: maybe({
     name: 'VERIFY_URL',
     value: pageUrl,
@@ -242,6 +256,12 @@ export const settings = {
     inProduction: httpsOnly,
     about: 'Your page for the link in the letter of reset, which brings ?token=…; unset: our page',
     why: 'No default: the page that Keyturn serves itself needs none',
+  }),
+  pageCss: maybe({
+    name: 'PAGE_CSS_FILE',
+    value: stylesheet,
+    about: 'CSS that is added to the style of our pages; pictures and fonts only as data: URLs',
+    why: 'No default: the pages have a style of their own',
   }),
   corsOrigins: always({
     name: 'CORS_ORIGINS',

@@ -2,7 +2,7 @@ import type { AccessClaims, AccessTokens } from './access-token.ts'
 import { confirmEmailChange, requestEmailChange, undoEmailChange } from './change-email.ts'
 import type { NewPassword } from './change-password.ts'
 import { changePassword } from './change-password.ts'
-import type { AccountChangeStore, OwnEvent, OwnRecords, OwnSession, WidgetStore } from './change-ports.ts'
+import type { AccountChangeStore, OwnRecords, OwnSession, WidgetStore } from './change-ports.ts'
 import { checkStatus } from './check-status.ts'
 import { deleteAccount } from './delete-account.ts'
 import { AuthError } from './errors.ts'
@@ -11,6 +11,7 @@ import type { Credentials } from './log-in.ts'
 import { logIn } from './log-in.ts'
 import type { LogOut } from './log-out.ts'
 import { logOut, logOutEverywhere } from './log-out.ts'
+import type { EventPage } from './own-records.ts'
 import { endOwnSession, listEvents, listSessions } from './own-records.ts'
 import type { Passwords } from './password.ts'
 import type { Policy } from './policy.ts'
@@ -18,6 +19,7 @@ import type {
   Account,
   AccountStore,
   Caller,
+  CommonPasswords,
   EventStore,
   Outbox,
   RefreshLimit,
@@ -30,7 +32,7 @@ import { refresh } from './refresh.ts'
 import type { Registered, Registration } from './register.ts'
 import { register } from './register.ts'
 import { requestReset } from './request-reset.ts'
-import { resetPassword } from './reset-password.ts'
+import { findResetLink, resetPassword } from './reset-password.ts'
 import type { ServerKeys } from './server-keys.ts'
 import type { AccountEdit } from './update-account.ts'
 import { updateAccount } from './update-account.ts'
@@ -48,6 +50,7 @@ export interface AuthNeeds {
   readonly records: OwnRecords
   readonly profiles: ProfileRules
   readonly passwords: Passwords
+  readonly commonPasswords: CommonPasswords
   readonly accessTokens: AccessTokens
   readonly revoked: RevokedSessions
   readonly refreshLimit: RefreshLimit
@@ -70,6 +73,7 @@ export interface Auth {
   updateAccount(claims: AccessClaims, edit: AccountEdit, caller: Caller): Promise<Account>
   deleteAccount(claims: AccessClaims, password: string, caller: Caller): Promise<void>
   requestReset(email: string, caller: Caller): Promise<void>
+  findResetLink(token: string): Promise<Account>
   resetPassword(token: string, password: string, caller: Caller): Promise<void>
   changePassword(claims: AccessClaims, passwords: NewPassword, caller: Caller): Promise<void>
   requestEmailChange(
@@ -81,7 +85,7 @@ export interface Auth {
   undoEmailChange(token: string, caller: Caller): Promise<void>
   listSessions(claims: AccessClaims): Promise<OwnSession[]>
   endOwnSession(claims: AccessClaims, sessionId: string, caller: Caller): Promise<void>
-  listEvents(claims: AccessClaims, page: { before: string | undefined; most: number }): Promise<OwnEvent[]>
+  listEvents(claims: AccessClaims, page: { before: string | undefined; most: number }): Promise<EventPage>
   saveWidgets(claims: AccessClaims, document: string): Promise<void>
   loadWidgets(claims: AccessClaims): Promise<string | undefined>
 }
@@ -100,6 +104,7 @@ export function createAuth(needs: AuthNeeds): Auth {
     updateAccount: (claims, edit, caller) => updateAccount(needs, claims, edit, caller),
     deleteAccount: (claims, password, caller) => deleteAccount(needs, claims, password, caller),
     requestReset: (email, caller) => requestReset(needs, email, caller),
+    findResetLink: (token) => findResetLink(needs, token),
     resetPassword: (token, password, caller) => resetPassword(needs, token, password, caller),
     changePassword: (claims, passwords, caller) => changePassword(needs, claims, passwords, caller),
     requestEmailChange: (claims, change, caller) => requestEmailChange(needs, claims, change, caller),
@@ -108,8 +113,10 @@ export function createAuth(needs: AuthNeeds): Auth {
     listSessions: (claims) => listSessions(needs, claims),
     endOwnSession: (claims, sessionId, caller) => endOwnSession(needs, claims, sessionId, caller),
     listEvents: (claims, page) => listEvents(needs, claims, page),
-    saveWidgets: (claims, document) => needs.widgets.save(claims.user_id, document),
     loadWidgets: (claims) => needs.widgets.load(claims.user_id),
+    async saveWidgets(claims, document) {
+      if (!(await needs.widgets.save(claims.user_id, document))) throw new AuthError('invalid_token')
+    },
     async findAccount(claims) {
       const account = await needs.accounts.find(claims.user_id)
       // Deleted since the token was made: the token outlived its owner.

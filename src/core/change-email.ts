@@ -1,19 +1,24 @@
 import type { AccessClaims } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
-import type { ChangeableAccount } from './change-ports.ts'
-import { confirmPassword } from './confirm-password.ts'
+import type { ChangeableAccount, NewUsername } from './change-ports.ts'
+import { confirmPassword, wrongPassword } from './confirm-password.ts'
 import { AuthError } from './errors.ts'
-import { emailFaults, emailKey } from './identity.ts'
+import { emailFaults, emailKey, keptForm, refuseFaults, usernameFaults, usernameKey } from './identity.ts'
 import { encodeLinkToken, isGenuine, readLinkToken } from './link-token.ts'
 import { EMAIL_LINK_TTL_SECONDS, UNDO_LINK_TTL_SECONDS } from './policy.ts'
 import type { Caller } from './ports.ts'
 import type { ServerKeys } from './server-keys.ts'
 import { letterCounter } from './verify-email.ts'
 
+/** Ways back are kept for so many changes; whoever steals an account must not be able to use them up. */
+const CHANGES_PER_WINDOW = 5
+const TOO_MANY_CHANGES_SECONDS = 24 * 3600
+
 /**
  * Asks for another address. Nothing changes until the link that goes there is used; the old address is told, with a
  * link that undoes it. An address of somebody else is not revealed: its owner is told, and nobody else.
- * @throws AuthError `wrong_password`, `validation_failed` for `email`, `rate_limited`, `unavailable`
+ * @throws AuthError `wrong_password`, `validation_failed` for `email`, `rate_limited`, `invalid_token` when the
+ * account is gone, `unavailable`
  */
 export async function requestEmailChange(
   needs: AuthNeeds,
@@ -21,12 +26,27 @@ export async function requestEmailChange(
   { email, password }: { readonly email: string; readonly password: string },
   caller: Caller,
 ): Promise<void> {
-  const faults = emailFaults(email)
-  if (faults.length > 0) throw new AuthError('validation_failed', { fields: { email: faults } })
+  refuseFaults({ email: emailFaults(email) })
   const account = await confirmPassword(needs, claims.user_id, 'password', password, caller)
+  if (account.email === email && account.emailVerified) {
+    throw new AuthError('validation_failed', { fields: { email: ['This is your address already.'] } })
+  }
+  const found = await needs.changes.find(account.id)
+  if (found === undefined) throw new AuthError('invalid_token')
+  if (found.formerEmails.length >= CHANGES_PER_WINDOW) {
+    throw new AuthError('rate_limited', { retryAfterSeconds: TOO_MANY_CHANGES_SECONDS })
+  }
+
   const addressKey = emailKey(email)
-  const counter = letterCounter(needs.keys, addressKey)
-  await needs.changes.requestEmailChange({ userId: account.id, email, emailKey: addressKey, counter, caller })
+  const isNoted = await needs.changes.requestEmailChange({
+    userId: account.id,
+    boughtWith: account.passwordHash,
+    email: keptForm(email),
+    emailKey: addressKey,
+    counter: letterCounter(needs.keys, addressKey),
+    caller,
+  })
+  if (!isNoted) throw wrongPassword('password')
   needs.outbox.wake()
 }
 
@@ -35,16 +55,11 @@ export async function requestEmailChange(
  * @throws AuthError `link_invalid`, also when somebody else has verified the address meanwhile
  */
 export async function confirmEmailChange(needs: AuthNeeds, token: string, caller: Caller): Promise<void> {
-  const { found } = await findByLink(
-    needs,
-    'change_email',
-    token,
-    EMAIL_LINK_TTL_SECONDS,
-    ({ emailKey, pendingEmailKey }) => [[emailKey, pendingEmailKey]],
-  )
-  const { account, emailKey: oldKey, pendingEmailKey } = found
-  const changed = await needs.changes.confirmEmailChange(account.id, oldKey, pendingEmailKey, caller)
-  if (!changed) throw new AuthError('link_invalid')
+  const { found } = await findByLink(needs, 'change_email', token, EMAIL_LINK_TTL_SECONDS, changeStates)
+  const { account, emailKey: oldKey, pendingEmail, pendingEmailKey: pendingKey } = found
+  const username = nameThatFollows(account.username, oldKey, pendingEmail)
+  const confirmation = { userId: account.id, oldKey, pendingKey, username, caller }
+  if (!(await needs.changes.confirmEmailChange(confirmation))) throw new AuthError('link_invalid')
 }
 
 /**
@@ -53,18 +68,17 @@ export async function confirmEmailChange(needs: AuthNeeds, token: string, caller
  * @throws AuthError `link_invalid`
  */
 export async function undoEmailChange(needs: AuthNeeds, token: string, caller: Caller): Promise<void> {
-  const { found, state } = await findByLink(needs, 'undo_email', token, UNDO_LINK_TTL_SECONDS, (account) => [
-    [account.emailKey, account.pendingEmailKey],
-    [account.previousEmailKey, account.emailKey],
-  ])
-  const [oldKey = '', newKey = ''] = state
-  const ended = await needs.changes.undoEmailChange(found.account.id, oldKey, newKey, caller)
+  const { found, state } = await findByLink(needs, 'undo_email', token, UNDO_LINK_TTL_SECONDS, undoStates)
+  const [oldKey = ''] = state
+  const former = found.formerEmails.find(({ emailKey }) => emailKey === oldKey)
+  const username = former && nameThatFollows(found.account.username, found.emailKey, former.email)
+  const ended = await needs.changes.undoEmailChange({ userId: found.account.id, oldKey, username, caller })
   if (ended === undefined) throw new AuthError('link_invalid')
   needs.revoked.add(ended)
   needs.outbox.wake()
 }
 
-/** The token for the letter to the new address, or to the old one; both name the change from one to the other. */
+/** The token for the letter to the new address, which names both, or to the old one, which is good for any later change. */
 export function makeEmailToken(
   keys: ServerKeys,
   purpose: 'change_email' | 'undo_email',
@@ -76,7 +90,24 @@ export function makeEmailToken(
   },
 ): string {
   const { userId, issuedAt, oldKey, newKey } = change
-  return encodeLinkToken(keys, purpose, { userId, issuedAt, state: [oldKey, newKey] })
+  const state = purpose === 'change_email' ? [oldKey, newKey] : [oldKey]
+  return encodeLinkToken(keys, purpose, { userId, issuedAt, state })
+}
+
+function changeStates({ emailKey, pendingEmailKey }: ChangeableAccount): string[][] {
+  return pendingEmailKey === '' ? [] : [[emailKey, pendingEmailKey]]
+}
+
+/** Addresses that there is a way back to: each that it had, and the one it has while another is pending. */
+function undoStates({ emailKey, pendingEmailKey, formerEmails }: ChangeableAccount): string[][] {
+  const present = pendingEmailKey === '' ? [] : [[emailKey]]
+  return [...formerEmails.map((former) => [former.emailKey]), ...present]
+}
+
+/** A user name that is an address may be nobody's but its account's: it goes with the address. */
+function nameThatFollows(username: string, fromKey: string, email: string): NewUsername | undefined {
+  if (!username.includes('@') || usernameKey(username) !== fromKey) return undefined
+  return usernameFaults(email, email).length > 0 ? undefined : { text: email, key: usernameKey(email) }
 }
 
 /** The account a link is for, and which of the states that would make the link good it is in. */

@@ -1,7 +1,6 @@
 import type { AccessClaims } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
-import { confirmPassword } from './confirm-password.ts'
-import { AuthError } from './errors.ts'
+import { confirmPassword, wrongPassword } from './confirm-password.ts'
 import { assertNewPassword } from './new-password.ts'
 import type { Caller } from './ports.ts'
 
@@ -32,11 +31,7 @@ export async function changePassword(
     event: { kind: 'password_changed', caller, userId: account.id, sessionId: claims.sid },
   })
   // Another change was faster, and the password that was given is no longer the present one.
-  if (ended === undefined) {
-    throw new AuthError('wrong_password', {
-      fields: { current_password: ['This is not your present password.'] },
-    })
-  }
+  if (ended === undefined) throw wrongPassword('current_password')
   needs.revoked.add(ended)
   needs.outbox.wake()
 }

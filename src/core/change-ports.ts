@@ -15,10 +15,21 @@ export interface ChangeableAccount {
   readonly pendingEmail: string
   /** Empty where no change of address waits to be confirmed. */
   readonly pendingEmailKey: string
-  readonly previousEmail: string
-  readonly previousEmailKey: string
+  /** Addresses that it had within UNDO_LINK_TTL_SECONDS, oldest first. */
+  readonly formerEmails: readonly FormerEmail[]
   /** The database's clock, milliseconds since 1970. */
   readonly now: number
+}
+
+export interface FormerEmail {
+  readonly email: string
+  readonly emailKey: string
+}
+
+/** A user name to be taken, and what decides whether it is taken already. */
+export interface NewUsername {
+  readonly text: string
+  readonly key: string
 }
 
 /** A new password for an account that still has the old one, and the old address. */
@@ -35,9 +46,10 @@ export interface PasswordChange {
   readonly event: SecurityEvent
 }
 
-/** A change of the address that waits for the link that went to it. */
+/** A change of the address that waits for the link that went to it, for an account that still has this password. */
 export interface EmailChange {
   readonly userId: number
+  readonly boughtWith: PasswordHash
   readonly email: string
   readonly emailKey: string
   /** Of letters to the new address: when they are used up nothing is sent there. */
@@ -45,12 +57,31 @@ export interface EmailChange {
   readonly caller: Caller
 }
 
+/** A change of the address that was asked for, now that the link to it is used. */
+export interface EmailConfirmation {
+  readonly userId: number
+  readonly oldKey: string
+  readonly pendingKey: string
+  /** The user name goes with the address, unless somebody else has it. */
+  readonly username: NewUsername | undefined
+  readonly caller: Caller
+}
+
+/** The way back to an address that the account had, or has while another one is pending. */
+export interface EmailUndo {
+  readonly userId: number
+  readonly oldKey: string
+  readonly username: NewUsername | undefined
+  readonly caller: Caller
+}
+
 /** What an owner may change without proof; `undefined` leaves it as it is. */
 export interface AccountUpdate {
-  readonly username: { readonly text: string; readonly key: string } | undefined
+  readonly username: NewUsername | undefined
   readonly firstName: string | undefined
   readonly lastName: string | undefined
-  readonly profile: Profile | undefined
+  /** From what it was when it was looked at: two who change it at once must both be heard. */
+  readonly profile: { readonly old: Profile; readonly fresh: Profile } | undefined
 }
 
 /** Changes to an account that exists. Each is one transaction with its event and its letters, or did nothing. */
@@ -64,50 +95,55 @@ export interface AccountChangeStore {
   passwordHistory(userId: number, most: number): Promise<PasswordHash[]>
 
   /**
-   * Sets the password, ends the sessions, forgets failed sign-ins and has the owner told.
+   * Sets the password, ends the sessions, forgets failed sign-ins, drops a change of address that waits to be
+   * confirmed, and has the owner told. Where it proves an address that was never proven before, what the account
+   * held goes too: somebody else may have made it with that address.
    * @returns the ids of the sessions that ended; `undefined` when hash or address are no longer the ones given
    */
   setPassword(change: PasswordChange): Promise<string[] | undefined>
 
-  /** Notes the new address; a letter with a link goes there, and a notice with a link to undo it to the old one. */
-  requestEmailChange(change: EmailChange): Promise<void>
+  /**
+   * Notes the new address; a letter with a link goes there, and a notice with a link to undo it to the old one.
+   * @returns false when the password has changed meanwhile
+   */
+  requestEmailChange(change: EmailChange): Promise<boolean>
 
   /**
    * Makes the pending address the address, if both are still the ones given and nobody else has verified it.
    * Of concurrent calls exactly one is true.
    */
-  confirmEmailChange(userId: number, oldKey: string, pendingKey: string, caller: Caller): Promise<boolean>
+  confirmEmailChange(confirmation: EmailConfirmation): Promise<boolean>
 
   /**
    * Goes back to the old address, or drops the change where it is still pending; ends every session, makes the
    * password unusable and has a letter for a new one sent to the old address: whoever asked for the change knew it.
+   * Addresses that the account had before the old one can still be gone back to; later ones cannot.
    * @returns the ids of the sessions that ended; `undefined` when there is nothing left to undo
    */
-  undoEmailChange(
-    userId: number,
-    oldKey: string,
-    newKey: string,
-    caller: Caller,
-  ): Promise<string[] | undefined>
+  undoEmailChange(undo: EmailUndo): Promise<string[] | undefined>
 
-  /** @returns the account as it is now; `username_taken` when the name went to somebody else */
+  /**
+   * @returns the account as it is now; `username_taken` when the name went to somebody else, `overtaken` when the
+   * profile is no longer the one given, `undefined` when the account is gone
+   */
   update(
     userId: number,
     update: AccountUpdate,
     caller: Caller,
-  ): Promise<Account | 'username_taken' | undefined>
+  ): Promise<Account | 'username_taken' | 'overtaken' | undefined>
 
   /**
    * Erases all that is personal, in the account and in its events, and ends its sessions. The name and the address
    * are free at once; the row itself goes when no access token can name it any more.
-   * @returns the ids of the sessions that ended
+   * @returns the ids of the sessions that ended; `undefined` when the password has changed, or the account is gone
    */
-  erase(userId: number): Promise<string[]>
+  erase(userId: number, boughtWith: PasswordHash): Promise<string[] | undefined>
 }
 
 /** One JSON document per account. */
 export interface WidgetStore {
-  save(userId: number, document: string): Promise<void>
+  /** Of concurrent calls the last one wins, whole. False when the account is gone. */
+  save(userId: number, document: string): Promise<boolean>
   /** As it was saved, to the byte. */
   load(userId: number): Promise<string | undefined>
 }
@@ -135,8 +171,8 @@ export interface OwnEvent {
 
 /** What an owner may look at. */
 export interface OwnRecords {
-  /** The sessions that live, the one used last first. */
-  sessions(userId: number, idleTtlSeconds: number): Promise<OwnSession[]>
+  /** The sessions that live, the one used last first, at most `most`. */
+  sessions(userId: number, idleTtlSeconds: number, most: number): Promise<OwnSession[]>
   /** Newest first, from before the event named by `before`, at most `most`. */
   events(userId: number, before: string | undefined, most: number): Promise<OwnEvent[]>
 }

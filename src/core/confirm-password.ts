@@ -1,6 +1,6 @@
 import type { AuthNeeds } from './auth.ts'
 import { AuthError } from './errors.ts'
-import { countersOf } from './log-in.ts'
+import { countersOf, verifyAttempt } from './log-in.ts'
 import { assertPasswordSize } from './password.ts'
 import { LOGIN_FAILURES_PER_ACCOUNT } from './policy.ts'
 import type { AccountWithHash, Caller } from './ports.ts'
@@ -25,10 +25,15 @@ export async function confirmPassword(
     throw new AuthError('rate_limited', { retryAfterSeconds: attempt.windowEndsInSeconds })
   }
   if (attempt.account === undefined || attempt.account.disabled) throw new AuthError('invalid_token')
-  if (!(await needs.passwords.verify(password, attempt.account.passwordHash))) {
+  if (!(await verifyAttempt(needs, password, attempt))) {
     await needs.events.record({ kind: 'login_failed', caller, userId, reason: 'wrong_password' })
-    throw new AuthError('wrong_password', { fields: { [field]: ['This is not your present password.'] } })
+    throw wrongPassword(field)
   }
   await needs.accounts.refundLogin(attempt.counter)
   return attempt.account
+}
+
+/** Also for a change that was bought with a password which another change has made the old one meanwhile. */
+export function wrongPassword(field: string): AuthError {
+  return new AuthError('wrong_password', { fields: { [field]: ['This is not your present password.'] } })
 }

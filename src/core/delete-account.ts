@@ -1,6 +1,6 @@
 import type { AccessClaims } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
-import { confirmPassword } from './confirm-password.ts'
+import { confirmPassword, wrongPassword } from './confirm-password.ts'
 import type { Caller } from './ports.ts'
 
 /**
@@ -14,5 +14,7 @@ export async function deleteAccount(
   caller: Caller,
 ): Promise<void> {
   const account = await confirmPassword(needs, claims.user_id, 'password', password, caller)
-  needs.revoked.add([claims.sid, ...(await needs.changes.erase(account.id))])
+  const ended = await needs.changes.erase(account.id, account.passwordHash)
+  if (ended === undefined) throw wrongPassword('password')
+  needs.revoked.add([claims.sid, ...ended])
 }

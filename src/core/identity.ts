@@ -1,4 +1,6 @@
 import { AuthError } from './errors.ts'
+import { imitatesLatin, skeleton } from './look-alikes.ts'
+import { hasHeapedMarks, hasInvisible, isOneWritingSystem } from './scripts.ts'
 
 /** How many code points, and how many bytes of UTF-8, a name may have. Django's user names end at 150. */
 const USERNAME_MAX_LENGTH = 150
@@ -7,8 +9,8 @@ const NAME_MAX_LENGTH = 150
 const EMAIL_MAX_BYTES = 254
 const EMAIL_LOCAL_MAX_BYTES = 64
 
-/** What Django allows in a user name: letters and digits of any script, and `@ . + - _`. */
-const USERNAME_FORM = /^[\p{L}\p{N}\p{M}_.@+-]+$/u
+/** What Django allows in a user name: letters and digits of any script, and `@ . + - _`. A mark follows a letter. */
+const USERNAME_FORM = /^(?:[\p{L}\p{N}]\p{M}*|[_.@+-])+$/u
 const EMAIL_LOCAL_FORM =
   /^[\p{L}\p{N}\p{M}!#$%&'*+/=?^_`{|}~-]+(?:\.[\p{L}\p{N}\p{M}!#$%&'*+/=?^_`{|}~-]+)*$/u
 const DOMAIN_FORM =
@@ -17,11 +19,22 @@ const DOMAIN_FORM =
 /** Names that an application gives a meaning of its own, or that would be mistaken for its staff. */
 const RESERVED_USERNAMES = new Set(
   (
-    'admin administrator anonymous api auth help hostmaster info keyturn login logout mail me moderator no-reply ' +
-    'noreply null official operator postmaster register root security self staff superuser support system ' +
-    'undefined user webmaster www'
-  ).split(' '),
+    '.well-known admin administrator anonymous api auth everyone false help hostmaster info keyturn login logout mail ' +
+    'me moderator no-reply nobody none noreply null official operator postmaster register root security self staff ' +
+    'superuser support system true undefined user webmaster www'
+  )
+    .split(' ')
+    .map(skeleton),
 )
+
+const BLANK = 'This field may not be blank.'
+const SPACE_AROUND = 'Remove the space at the beginning or the end.'
+const INVISIBLE = 'Remove the invisible characters.'
+
+/** The form in which names and addresses are kept: NFC, so that what looks the same is the same. */
+export function keptForm(text: string): string {
+  return text.normalize('NFC')
+}
 
 /** What decides whether two user names are the same: compatibility forms and case do not tell them apart. */
 export function usernameKey(username: string): string {
@@ -35,24 +48,32 @@ export function emailKey(email: string): string {
 
 /** What is wrong with a user name that somebody chose, as sentences; empty when nothing is. */
 export function usernameFaults(username: string, email: string): string[] {
-  if (username === '') return ['This field may not be blank.']
-  if ([...username].length > USERNAME_MAX_LENGTH || Buffer.byteLength(username) > USERNAME_MAX_BYTES) {
-    return [`Ensure this field has no more than ${USERNAME_MAX_LENGTH} characters.`]
+  if (username.trim() === '') return [BLANK]
+  if (Buffer.byteLength(username) > USERNAME_MAX_BYTES || [...username].length > USERNAME_MAX_LENGTH) {
+    return [
+      `Ensure this field has no more than ${USERNAME_MAX_LENGTH} characters, and ${USERNAME_MAX_BYTES} bytes.`,
+    ]
   }
-  if (!USERNAME_FORM.test(username)) {
-    return ['Enter a valid username. It may contain only letters, numbers and @ . + - _ characters.']
+  if (username.trim() !== username) return [SPACE_AROUND]
+  if (!USERNAME_FORM.test(username) || !/[\p{L}\p{N}]/u.test(username) || hasInvisible(username)) {
+    const what = hasInvisible(username)
+      ? INVISIBLE
+      : 'It may contain only letters, numbers and @ . + - _ characters.'
+    return [`Enter a valid username. ${what}`]
   }
   const key = usernameKey(username)
-  if (RESERVED_USERNAMES.has(key)) return ['This user name is reserved. Choose another one.']
-  if (key.includes('@') && key !== emailKey(email)) {
-    return ['A user name that contains @ must be the e-mail address of the account.']
+  if (key.includes('@')) {
+    return key === emailKey(email)
+      ? []
+      : ['A user name that contains @ must be the e-mail address of the account.']
   }
-  return []
+  return mistakable(username)
 }
 
 /** What is wrong with an address, as sentences; RFC 5321 sets the lengths. Empty when nothing is. */
 export function emailFaults(email: string): string[] {
-  if (email === '') return ['This field may not be blank.']
+  if (email.trim() === '') return [BLANK]
+  if (Buffer.byteLength(email) <= EMAIL_MAX_BYTES && email.trim() !== email) return [SPACE_AROUND]
   const at = email.lastIndexOf('@')
   const local = email.slice(0, at)
   const domain = email.slice(at + 1)
@@ -61,16 +82,26 @@ export function emailFaults(email: string): string[] {
     Buffer.byteLength(email) <= EMAIL_MAX_BYTES &&
     Buffer.byteLength(local) <= EMAIL_LOCAL_MAX_BYTES &&
     EMAIL_LOCAL_FORM.test(local) &&
-    DOMAIN_FORM.test(domain)
+    DOMAIN_FORM.test(domain) &&
+    !hasInvisible(email) &&
+    !hasHeapedMarks(email) &&
+    hasNoOtherForm(email) &&
+    // No registry sells such a label; the part before the @ is the business of its mail server.
+    domain.split('.').every(isOneWritingSystem)
   return isAddress ? [] : ['Enter a valid email address.']
 }
 
 /** What is wrong with a first or last name, as sentences; empty when nothing is. */
 export function nameFaults(name: string): string[] {
+  if (name === '') return []
   if ([...name].length > NAME_MAX_LENGTH)
     return [`Ensure this field has no more than ${NAME_MAX_LENGTH} characters.`]
-  return /\p{Cc}/u.test(name) ? ['Control characters are not allowed.'] : []
+  if (name.trim() !== name) return [SPACE_AROUND]
+  return hasInvisible(name.replace(NEEDED_IN_NAMES, '')) || /\p{Cs}/u.test(name) ? [INVISIBLE] : []
 }
+
+/** Joiners, without which Persian and the scripts of India misspell a name, and variants of Japanese characters. */
+const NEEDED_IN_NAMES = /\p{Join_Control}|\p{Variation_Selector}/gu
 
 /**
  * Refuses an input with every complaint at once.
@@ -81,7 +112,37 @@ export function refuseFaults(faults: Readonly<Record<string, readonly string[]>>
   if (wrong.length > 0) throw new AuthError('validation_failed', { fields: Object.fromEntries(wrong) })
 }
 
-/** Unicode's toNFKC_Casefold, as near as JavaScript comes to it. This is the one place that decides. */
+/** What makes a well-formed user name pass for another one. */
+function mistakable(username: string): string[] {
+  if (!isOneWritingSystem(username)) {
+    return ['Letters of different alphabets cannot stand in one user name. Use those of one alphabet.']
+  }
+  if (hasHeapedMarks(username)) return ['There are too many marks on one letter. Remove some.']
+  if (RESERVED_USERNAMES.has(skeleton(username))) return ['This user name is reserved. Choose another one.']
+  if (imitatesLatin(username)) {
+    return [
+      'This user name looks like one in plain Latin letters. Write it in them, or add a letter that they do not have.',
+    ]
+  }
+  return []
+}
+
+/**
+ * Whether NFC is the only form it has. Mail servers tell `ﬁ` from `fi`, and we do not: whoever reads the mail of one
+ * such address would own all of them (CVE-2019-19844).
+ */
+function hasNoOtherForm(email: string): boolean {
+  return email.normalize('NFKC') === email.normalize('NFC')
+}
+
+/**
+ * Unicode's toNFKC_Casefold, as near as JavaScript comes to it, letter by letter, so that a sigma is one sigma wherever
+ * it stands. This is the one place that decides: `ß` is `ss`, `ſ` is `s`, `İ` is an i with a dot, and `ı`, alone in
+ * having an upper case that is another letter's, stays what it is. Nothing is folded in the database.
+ */
 function foldKey(name: string): string {
-  return name.normalize('NFKC').toLowerCase().normalize('NFKC')
+  const folded = Array.from(name.normalize('NFKC'), (letter) =>
+    letter === 'ı' ? letter : letter.toLowerCase().toUpperCase().toLowerCase(),
+  )
+  return folded.join('').normalize('NFKC')
 }

@@ -25,7 +25,7 @@ export async function logIn(needs: AuthNeeds, credentials: Credentials, caller: 
     throw new AuthError('rate_limited', { retryAfterSeconds: attempt.windowEndsInSeconds })
   }
 
-  const matches = await verify(needs, credentials.password, attempt)
+  const matches = await verifyAttempt(needs, credentials.password, attempt)
   const { account } = attempt
   if (!matches || account === undefined) {
     await recordFailure(needs, attempt, caller, 'invalid_credentials')
@@ -62,7 +62,11 @@ export function countersOf(needs: AuthNeeds, identifier: Identifier, caller: Cal
 }
 
 /** A password that could not be looked at, for want of threads, is no failed attempt. */
-async function verify(needs: AuthNeeds, password: string, attempt: LoginAttempt): Promise<boolean> {
+export async function verifyAttempt(
+  needs: AuthNeeds,
+  password: string,
+  attempt: LoginAttempt,
+): Promise<boolean> {
   try {
     return await needs.passwords.verify(password, attempt.account?.passwordHash)
   } catch (error) {

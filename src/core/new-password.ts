@@ -1,10 +1,7 @@
 import type { AuthNeeds } from './auth.ts'
 import { AuthError } from './errors.ts'
 import { passwordFaults } from './password-policy.ts'
-import type { Account, AccountWithHash } from './ports.ts'
-
-/** Whose password it is to be: likeness to any of these is a fault. */
-export type PasswordOwner = Pick<Account, 'username' | 'email' | 'firstName' | 'lastName'>
+import type { AccountWithHash } from './ports.ts'
 
 /**
  * Refuses a password that the policy does not allow, or that the account had before.
@@ -16,7 +13,7 @@ export async function assertNewPassword(
   password: string,
   account: AccountWithHash,
 ): Promise<void> {
-  const faults = await passwordFaults(password, account, needs.policy)
+  const faults = await passwordFaults(needs, password, account)
   if (faults.length === 0 && (await wasUsed(needs, password, account))) {
     faults.push(
       `You have used this password before. Choose one that is not among your last ${needs.policy.passwordHistory + 1}.`,

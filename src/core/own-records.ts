@@ -1,3 +1,4 @@
+import { validate as isUuid } from 'uuid'
 import type { AccessClaims } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
 import type { OwnEvent, OwnSession } from './change-ports.ts'
@@ -5,10 +6,12 @@ import { AuthError } from './errors.ts'
 import type { Caller } from './ports.ts'
 
 export const EVENTS_PER_PAGE_MAX = 100
+/** More than anybody reads; whoever has more can end them all. */
+const SESSIONS_LISTED = 100
 
 /** The sessions that live, the one used last first. */
 export function listSessions(needs: AuthNeeds, claims: AccessClaims): Promise<OwnSession[]> {
-  return needs.records.sessions(claims.user_id, needs.policy.refreshIdleTtlSeconds)
+  return needs.records.sessions(claims.user_id, needs.policy.refreshIdleTtlSeconds, SESSIONS_LISTED)
 }
 
 /**
@@ -21,18 +24,27 @@ export async function endOwnSession(
   sessionId: string,
   caller: Caller,
 ): Promise<void> {
-  const own = await listSessions(needs, claims)
-  if (!own.some(({ id }) => id === sessionId)) throw new AuthError('not_found')
-  const event = { kind: 'logout', caller, userId: claims.user_id, sessionId } as const
-  await needs.sessions.revoke(sessionId, undefined, 'logout', event)
-  needs.revoked.add([sessionId])
+  // Asked for first: what is no id at all would fail the statement that it shares with others.
+  const view = isUuid(sessionId) ? await needs.sessions.find(sessionId) : undefined
+  if (view?.account.id !== claims.user_id) throw new AuthError('not_found')
+  const { id } = view.session
+  const event = { kind: 'logout', caller, userId: claims.user_id, sessionId: id } as const
+  if (!(await needs.sessions.revoke(id, undefined, 'logout', event))) throw new AuthError('not_found')
+  needs.revoked.add([id])
+}
+
+export interface EventPage {
+  readonly events: readonly OwnEvent[]
+  readonly isLast: boolean
 }
 
 /** One's own security events, newest first; `before` is the id of the last one of the page before. */
-export function listEvents(
+export async function listEvents(
   needs: AuthNeeds,
   claims: AccessClaims,
   page: { readonly before: string | undefined; readonly most: number },
-): Promise<OwnEvent[]> {
-  return needs.records.events(claims.user_id, page.before, Math.min(page.most, EVENTS_PER_PAGE_MAX))
+): Promise<EventPage> {
+  const most = Math.min(page.most, EVENTS_PER_PAGE_MAX)
+  const events = await needs.records.events(claims.user_id, page.before, most + 1)
+  return { events: events.slice(0, most), isLast: events.length <= most }
 }

@@ -30,6 +30,9 @@ export const RESET_LINK_TTL_SECONDS = 3600
 export const EMAIL_LINK_TTL_SECONDS = 24 * 3600
 export const UNDO_LINK_TTL_SECONDS = 7 * 24 * 3600
 
+/** A letter that only tells of something is no news after this. */
+export const NOTICE_TTL_SECONDS = 3 * 24 * 3600
+
 /** The most bytes of UTF-8 a password may have: long enough for any passphrase, short enough to hash at once. */
 export const PASSWORD_MAX_BYTES = 1024
 

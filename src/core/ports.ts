@@ -293,6 +293,12 @@ export interface BcryptPool {
   compare(input: string, hash: string): Promise<boolean>
 }
 
+/** The passwords that are tried first, from breaches. */
+export interface CommonPasswords {
+  /** Whether this password, in lower case, is among them. Answers from memory once the list has been read. */
+  has(folded: string): Promise<boolean>
+}
+
 /** How often one session may refresh: counted only for tokens that are genuine, so nobody can use up another's. */
 export interface RefreshLimit {
   /** @throws AuthError `rate_limited` beyond the limit */
@@ -316,58 +322,10 @@ export type LetterKind =
   | 'new_device'
   | 'session_ended'
 
-/** What a letter tells besides: where somebody signed in from, and when. */
+/** What a letter tells besides: which device, and from where. Of our words only, see `deviceLabel`. */
 export interface LetterFacts {
   readonly label: string
   readonly ip: string
-}
-
-/** A letter whose time has come, with all that decides what it says. Times are the database's, milliseconds since 1970. */
-export interface DueLetter {
-  readonly id: string
-  readonly kind: 'verification'
-  /** 1 for the first; names this attempt, so that an older one cannot overwrite its outcome. */
-  readonly attempt: number
-  readonly createdAt: number
-  readonly now: number
-  readonly account: Account
-  /** What decides whether two addresses are the same; empty where the account has none. */
-  readonly addressKey: string
-  /** The account that has verified this address: this one, another, or none. */
-  readonly owner: AddressOwner | undefined
-}
-
-export interface AddressOwner {
-  readonly userId: number
-  readonly username: string
-  /** As it was stored, and the only form that is ever written to. */
-  readonly email: string
-  readonly verifiedAt: number
-}
-
-/** The letters to be sent, shared by every replica. */
-export interface OutboxStore {
-  /**
-   * Takes the letter that has been due longest, if there is one. For `leaseSeconds` nobody else gets it; then it
-   * is due again, so that the crash of its taker delays it and loses nothing. No transaction stays open.
-   */
-  takeLetter(leaseSeconds: number): Promise<DueLetter | undefined>
-
-  /** The letter is out, whichever attempt it was: never due again. */
-  markSent(id: string): Promise<void>
-
-  /**
-   * This attempt failed: due again in `retryInSeconds`, or never where that is `undefined`. Does nothing when
-   * the letter has been sent or taken again meanwhile. `code` is one of ours, never the text of a mail server.
-   */
-  markFailed(
-    letter: Pick<DueLetter, 'id' | 'attempt'>,
-    code: string,
-    retryInSeconds: number | undefined,
-  ): Promise<void>
-
-  /** Seconds until the next letter is due, 0 or less when one is; `undefined` when none is left to send. */
-  nextDueInSeconds(): Promise<number | undefined>
 }
 
 /** A letter as the mailbox of development keeps it. */

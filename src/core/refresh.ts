@@ -92,6 +92,7 @@ async function act(
       const event = { kind: 'refresh_theft', caller, userId: view.account.id, sessionId } as const
       if (!(await needs.sessions.revoke(sessionId, generation, 'theft', event))) return 'again'
       needs.revoked.add([sessionId])
+      needs.outbox.wake()
       needs.count('theft')
       throw new AuthError('refresh_replayed')
     }

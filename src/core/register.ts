@@ -2,7 +2,15 @@ import type { AuthNeeds } from './auth.ts'
 import { AuthError } from './errors.ts'
 import type { Grant } from './grant.ts'
 import { makeGrant, newSession } from './grant.ts'
-import { emailFaults, emailKey, nameFaults, refuseFaults, usernameFaults, usernameKey } from './identity.ts'
+import {
+  emailFaults,
+  emailKey,
+  keptForm,
+  nameFaults,
+  refuseFaults,
+  usernameFaults,
+  usernameKey,
+} from './identity.ts'
 import { passwordFaults } from './password-policy.ts'
 import type { Account, Caller, NewAccount, Profile } from './ports.ts'
 import { letterCounter } from './verify-email.ts'
@@ -40,7 +48,7 @@ export async function register(needs: AuthNeeds, input: Registration, caller: Ca
   refuseFaults({
     username: usernameFaults(input.username, input.email),
     email: emailFaults(input.email),
-    password: await passwordFaults(input.password, owner, policy),
+    password: await passwordFaults(needs, input.password, owner),
     first_name: nameFaults(input.firstName),
     last_name: nameFaults(input.lastName),
     ...needs.profiles.faults(profile),
@@ -48,15 +56,15 @@ export async function register(needs: AuthNeeds, input: Registration, caller: Ca
 
   const trusted = policy.emailVerification === 'off'
   const account: NewAccount = {
-    username: input.username.normalize('NFC'),
+    username: keptForm(input.username),
     usernameKey: usernameKey(input.username),
-    email: input.email,
+    email: keptForm(input.email),
     emailKey: emailKey(input.email),
     emailVerified: trusted,
     activated: policy.emailVerification !== 'required',
     passwordHash: await needs.passwords.hash(input.password),
-    firstName: input.firstName,
-    lastName: input.lastName,
+    firstName: keptForm(input.firstName),
+    lastName: keptForm(input.lastName),
     profile,
   }
   const letter = trusted ? undefined : letterCounter(needs.keys, account.emailKey)

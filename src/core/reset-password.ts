@@ -5,7 +5,7 @@ import { encodeLinkToken, isGenuine, readLinkToken } from './link-token.ts'
 import { assertNewPassword } from './new-password.ts'
 import { assertPasswordSize } from './password.ts'
 import { RESET_LINK_TTL_SECONDS } from './policy.ts'
-import type { Caller } from './ports.ts'
+import type { Account, Caller } from './ports.ts'
 import type { ServerKeys } from './server-keys.ts'
 
 /**
@@ -35,6 +35,14 @@ export async function resetPassword(
   if (ended === undefined) throw new AuthError('link_invalid')
   needs.revoked.add(ended)
   needs.outbox.wake()
+}
+
+/**
+ * Whose password the link is for. It stays as good as it was.
+ * @throws AuthError `link_invalid`
+ */
+export async function findResetLink(needs: AuthNeeds, token: string): Promise<Account> {
+  return (await findByLink(needs, token)).account
 }
 
 /** The token for a letter of reset, made when the letter is written and stored nowhere. */

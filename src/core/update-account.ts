@@ -1,8 +1,10 @@
 import type { AccessClaims } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
+import type { AccountUpdate } from './change-ports.ts'
 import { AuthError } from './errors.ts'
-import { nameFaults, refuseFaults, usernameFaults, usernameKey } from './identity.ts'
+import { keptForm, nameFaults, refuseFaults, usernameFaults, usernameKey } from './identity.ts'
 import type { Account, Caller, Profile } from './ports.ts'
+import type { ProfileRules } from './profile.ts'
 
 export interface AccountEdit {
   readonly username: string | undefined
@@ -12,6 +14,9 @@ export interface AccountEdit {
   /** PUT replaces the profile as a whole, PATCH only the fields that it names. */
   readonly replaceProfile: boolean
 }
+
+/** Others who change the profile at once are waited for; more than this in a row is no race but a defect. */
+const ROUNDS_MAX = 8
 
 /**
  * Changes what an owner may change freely: names and profile. Address and password have verbs of their own.
@@ -23,30 +28,50 @@ export async function updateAccount(
   edit: AccountEdit,
   caller: Caller,
 ): Promise<Account> {
-  const found = await needs.changes.find(claims.user_id)
-  if (found === undefined || found.account.disabled) throw new AuthError('invalid_token')
-  const { account } = found
-  const profile = edit.replaceProfile ? edit.profile : { ...account.profile, ...edit.profile }
-  refuseFaults({
-    username: edit.username === undefined ? [] : usernameFaults(edit.username, account.email),
-    first_name: nameFaults(edit.firstName ?? ''),
-    last_name: nameFaults(edit.lastName ?? ''),
-    ...needs.profiles.faults(profile),
-  })
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const found = await needs.changes.find(claims.user_id)
+    if (found === undefined || found.account.disabled) throw new AuthError('invalid_token')
+    const update = judgeEdit(needs.profiles, found.account, edit)
+    if (update === undefined) return found.account
+    const updated = await needs.changes.update(claims.user_id, update, caller)
+    if (updated === undefined) throw new AuthError('invalid_token')
+    if (updated === 'username_taken') {
+      throw new AuthError('validation_failed', {
+        fields: { username: ['A user with that username already exists.'] },
+      })
+    }
+    if (updated !== 'overtaken') return updated
+  }
+  throw new AuthError('unavailable', { retryAfterSeconds: 1 })
+}
 
-  const username = edit.username?.normalize('NFC')
-  const update = {
-    username: username === undefined ? undefined : { text: username, key: usernameKey(username) },
-    firstName: edit.firstName,
-    lastName: edit.lastName,
-    profile,
+/** What the edit changes in the account; `undefined` where that is nothing. */
+function judgeEdit(rules: ProfileRules, account: Account, edit: AccountEdit): AccountUpdate | undefined {
+  const fields = rules.normalize(edit.profile)
+  const profile = edit.replaceProfile ? fields : { ...account.profile, ...fields }
+  const username = edit.username && keptForm(edit.username)
+  const firstName = edit.firstName && keptForm(edit.firstName)
+  const lastName = edit.lastName && keptForm(edit.lastName)
+  const isRenamed = username !== undefined && username !== account.username
+  refuseFaults({
+    // A name or a profile that was given under older rules may stay.
+    username: isRenamed ? usernameFaults(username, account.email) : [],
+    first_name: nameFaults(firstName ?? ''),
+    last_name: nameFaults(lastName ?? ''),
+    ...(isSame(profile, account.profile) ? {} : rules.faults(profile)),
+  })
+  const update: AccountUpdate = {
+    username: isRenamed ? { text: username, key: usernameKey(username) } : undefined,
+    firstName: firstName === account.firstName ? undefined : firstName,
+    lastName: lastName === account.lastName ? undefined : lastName,
+    profile: isSame(profile, account.profile) ? undefined : { old: account.profile, fresh: profile },
   }
-  const updated = await needs.changes.update(account.id, update, caller)
-  if (updated === 'username_taken') {
-    throw new AuthError('validation_failed', {
-      fields: { username: ['A user with that username already exists.'] },
-    })
-  }
-  if (updated === undefined) throw new AuthError('invalid_token')
-  return updated
+  return Object.values(update).every((part) => part === undefined) ? undefined : update
+}
+
+function isSame(one: Profile, other: Profile): boolean {
+  const fields = Object.entries(one)
+  return (
+    fields.length === Object.keys(other).length && fields.every(([name, value]) => other[name] === value)
+  )
 }

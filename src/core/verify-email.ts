@@ -1,6 +1,6 @@
 import type { AuthNeeds } from './auth.ts'
 import { AuthError } from './errors.ts'
-import { emailKey } from './identity.ts'
+import { emailFaults, emailKey, refuseFaults } from './identity.ts'
 import { encodeLinkToken, isGenuine, readLinkToken } from './link-token.ts'
 import { VERIFY_LINK_TTL_SECONDS } from './policy.ts'
 import type { Caller, LetterCounter } from './ports.ts'
@@ -35,8 +35,12 @@ export function makeVerifyToken(
   return encodeLinkToken(keys, 'verify_email', { userId, issuedAt, state: linkState(addressKey, false) })
 }
 
-/** Has the letter sent again, if there is an account that waits for it; the caller learns nothing either way. */
+/**
+ * Has the letter sent again, if there is an account that waits for it; the caller learns nothing either way.
+ * @throws AuthError `validation_failed` for what is no address at all, `unavailable`
+ */
 export async function resendVerification(needs: AuthNeeds, email: string, caller: Caller): Promise<void> {
+  refuseFaults({ email: emailFaults(email) })
   const addressKey = emailKey(email)
   await needs.accounts.requestVerification(addressKey, letterCounter(needs.keys, addressKey), caller)
   needs.outbox.wake()

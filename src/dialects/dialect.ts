@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { EmailVerification } from '../core/policy.ts'
 import type { Refuse } from '../plugins/refusal.ts'
 import { toRefusal } from '../plugins/refusal.ts'
+import type { RefreshCookie } from './refresh-cookie.ts'
 
 /** What a dialect is told about the service it speaks for. */
 export interface DialectOptions {
@@ -10,6 +11,10 @@ export interface DialectOptions {
   /** The address of the service as its clients see it, without a slash at its end. */
   readonly publicUrl: string
   readonly emailVerification: EmailVerification
+  /** For a hint; what is too short, the verbs decide. */
+  readonly passwordMinLength: number
+  /** REFRESH_COOKIE: where the refresh token travels in a cookie. */
+  readonly cookie: RefreshCookie | undefined
 }
 
 /** A wire contract over the verbs of the core: paths, field names, answers and words, and no logic. */

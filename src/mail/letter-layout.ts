@@ -4,7 +4,9 @@ import type { LetterCatalogue, LetterWords } from './letters.ts'
 export function layOutText(words: LetterWords, link: string | undefined): string {
   const action = link === undefined ? [] : [`${words.action ?? ''}:\n${link}`]
   // "-- " and a space is what mail programs know a signature by.
-  const paragraphs = [words.greeting, ...words.before, ...action, ...words.after, `-- \n${words.footer}`]
+  const { greeting, before, details = [], advice = [], after, footer } = words
+  const lines = details.length === 0 ? [] : [details.map(detailLine).join('\n')]
+  const paragraphs = [greeting, ...before, ...lines, ...advice, ...action, ...after, `-- \n${footer}`]
   return `${paragraphs.join('\n\n')}\n`
 }
 
@@ -14,6 +16,8 @@ export function layOutText(words: LetterWords, link: string | undefined): string
  */
 export function layOutHtml(catalogue: LetterCatalogue, words: LetterWords, link: string | undefined): string {
   const paragraphs = (texts: readonly string[]) => texts.map((text) => paragraph(escapeHtml(text)))
+  const { details = [], advice = [] } = words
+  const lines = details.map((detail) => escapeHtml(detailLine(detail))).join('<br>\n')
   const action = link === undefined ? [] : linkLines(words.action ?? '', catalogue.orCopyTheLink, link)
   return `${[
     '<!doctype html>',
@@ -29,6 +33,8 @@ export function layOutHtml(catalogue: LetterCatalogue, words: LetterWords, link:
     '<body>',
     `<div class="letter" style="${LETTER}">`,
     ...paragraphs([words.greeting, ...words.before]),
+    ...(details.length === 0 ? [] : [`<p class="details" style="${DETAILS}">${lines}</p>`]),
+    ...paragraphs(advice),
     ...action,
     ...paragraphs(words.after),
     `<p class="small" style="${SMALL}">${escapeHtml(words.footer)}</p>`,
@@ -46,6 +52,10 @@ function linkLines(label: string, orCopy: string, link: string): string[] {
   ]
 }
 
+function detailLine([label, value]: readonly [string, string]): string {
+  return `${label}: ${value}`
+}
+
 function paragraph(html: string): string {
   return `<p style="margin:0 0 16px">${html}</p>`
 }
@@ -55,6 +65,7 @@ const LETTER =
 const BUTTON =
   'display:inline-block;padding:12px 20px;border-radius:8px;background:#1d4ed8;color:#ffffff;font-weight:600;text-decoration:none'
 const SMALL = 'margin:0 0 16px;font-size:14px'
+const DETAILS = 'margin:0 0 16px;padding:12px 16px;border-left:4px solid #8a8a84'
 const ADDRESS = 'word-break:break-all'
 
 const STYLE = `
@@ -71,7 +82,7 @@ a { color: #1d4ed8; }
 }
 `
 
-/** For text and for attributes in double quotes. */
-function escapeHtml(text: string): string {
+/** For text and for attributes in quotes. */
+export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }

@@ -1,4 +1,5 @@
-import type { DueLetter, Outbox, OutboxStore } from '../core/ports.ts'
+import type { DueLetter, OutboxStore } from '../core/letter-ports.ts'
+import type { Outbox } from '../core/ports.ts'
 import type { Bell } from './bell.ts'
 import { createBell } from './bell.ts'
 import { en } from './letters.en.ts'
@@ -11,6 +12,8 @@ export interface OutboxOptions extends Pick<LetterNeeds, 'mailer' | 'keys' | 'li
   readonly log: OutboxLog
   /** English where it is left out. */
   readonly catalogue?: LetterNeeds['catalogue']
+  /** None where it is left out. */
+  readonly templates?: LetterNeeds['templates']
   readonly timing?: Partial<OutboxTiming>
 }
 
@@ -57,7 +60,12 @@ export interface RunningOutbox extends Outbox {
 export function startOutbox(options: OutboxOptions): RunningOutbox {
   const { store, log } = options
   const timing = { ...TIMING, ...options.timing }
-  const needs: LetterNeeds = { catalogue: en, ...options, retrySeconds: timing.retrySeconds }
+  const needs: LetterNeeds = {
+    catalogue: en,
+    templates: new Map(),
+    ...options,
+    retrySeconds: timing.retrySeconds,
+  }
   const inHand = new Map<string, AbortController>()
   let stopping = false
 

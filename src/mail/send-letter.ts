@@ -1,27 +1,16 @@
 import { AuthError } from '../core/errors.ts'
-import type { LetterVerdict } from '../core/letter.ts'
+import type { WrittenVerdict } from '../core/letter.ts'
 import { judgeLetter, letterDiesAt } from '../core/letter.ts'
-import type { DueLetter } from '../core/ports.ts'
-import type { ServerKeys } from '../core/server-keys.ts'
-import { makeVerifyToken } from '../core/verify-email.ts'
-import type { Letter, LetterCatalogue } from './letters.ts'
-import { alreadyRegisteredLetter, verifyEmailLetter } from './letters.ts'
+import type { DueLetter } from '../core/letter-ports.ts'
 import { MailError } from './mail-error.ts'
 import type { Mailer } from './mailer.ts'
+import type { WritingNeeds } from './write-letter.ts'
+import { writeLetter } from './write-letter.ts'
 
-export interface LetterNeeds {
+export interface LetterNeeds extends WritingNeeds {
   readonly mailer: Mailer
-  readonly keys: ServerKeys
-  readonly links: MailLinks
-  readonly catalogue: LetterCatalogue
   /** The pause after the first failure, the second, …; the last stands for all that follow. */
   readonly retrySeconds: readonly number[]
-}
-
-/** Read anew for each letter: a port that the system chose is known only once somebody listens. */
-export interface MailLinks {
-  /** The page that the verification letter leads to; `token` is added to its query. */
-  readonly verifyUrl: string
 }
 
 /** What became of one attempt. Reasons are codes without a name, an address or a word of the mail server. */
@@ -37,8 +26,6 @@ export type Outcome =
       readonly defect: Error | undefined
     }
 
-type WrittenVerdict = Exclude<LetterVerdict, { verdict: 'drop' }>
-
 /** Judges the letter, writes it, link and all, and sends it. Never rejects. */
 export async function sendLetter(
   needs: LetterNeeds,
@@ -48,7 +35,7 @@ export async function sendLetter(
   const verdict = judgeLetter(letter)
   if (verdict.verdict === 'drop') return { outcome: 'dropped', reason: verdict.reason }
   try {
-    const written = write(needs, letter, verdict)
+    const written = writeLetter(needs, letter, verdict)
     const message = { ...written, id: letter.id, to: verdict.to.address, writtenAt: letter.now }
     await needs.mailer.send(message, signal)
     return { outcome: 'sent', wording: verdict.verdict }
@@ -57,26 +44,9 @@ export async function sendLetter(
   }
 }
 
-function write({ links, keys, catalogue }: LetterNeeds, letter: DueLetter, verdict: WrittenVerdict): Letter {
-  const { username } = verdict.to
-  const url = new URL(links.verifyUrl)
-  const site = url.host
-  switch (verdict.verdict) {
-    case 'verify_email': {
-      const { issuedAt, goodForSeconds } = verdict.link
-      url.searchParams.set('token', makeVerifyToken(keys, letter.account.id, letter.addressKey, issuedAt))
-      return verifyEmailLetter(catalogue, { username, site, link: url.href, goodForSeconds })
-    }
-    case 'already_registered':
-      return alreadyRegisteredLetter(catalogue, { username, site })
-    default:
-      return verdict satisfies never
-  }
-}
-
 function failure(letter: DueLetter, error: unknown, retrySeconds: readonly number[]): Outcome {
   const pause = retrySeconds[Math.min(letter.attempt, retrySeconds.length) - 1] ?? 0
-  const comesTooLate = letter.now + pause * 1000 >= letterDiesAt(letter.createdAt)
+  const comesTooLate = letter.now + pause * 1000 >= letterDiesAt(letter)
   const isPermanent = error instanceof MailError && error.permanent
   const retryInSeconds = isPermanent || comesTooLate ? undefined : pause
   if (error instanceof MailError || error instanceof AuthError) {

@@ -3,18 +3,31 @@ import type { HtmlValue } from './html.ts'
 import { Html, html } from './html.ts'
 import { STYLE } from './style.ts'
 
-/** Policies of a page that runs no script, loads nothing, and sends its forms only to where it came from. */
-export const PAGE_HEADERS = pageHeaders(`'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`)
-
 export interface Page {
   readonly title: string
   readonly main: HtmlValue
   /** Room for tables and lists instead of one narrow column. */
   readonly wide?: boolean
+  /** Frames inherit the policy, and letters bring style on every element. For developers only. */
+  readonly framesLetters?: boolean
+}
+
+/** How every page looks: our style and, after it, that of whoever runs the service. */
+export interface Look {
+  readonly style: string
+  /** Whether the style may bring pictures and fonts of its own, as `data:` URLs. */
+  readonly hasOwnStyle: boolean
+}
+
+/** @param ownStyle CSS without `</style`, as the configuration has seen to */
+export function createLook(ownStyle = ''): Look {
+  // As HTML reads it: the browser hashes what it has read.
+  const own = ownStyle.replace(/\r\n?/g, '\n')
+  return { style: own === '' ? STYLE : `${STYLE}\n${own}`, hasOwnStyle: own !== '' }
 }
 
 /** A whole page in English. It brings its own style and needs nothing else. */
-export function layout({ title, main, wide = false }: Page): string {
+export function layout({ title, main, wide = false }: Page, { style }: Look): string {
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -23,7 +36,7 @@ export function layout({ title, main, wide = false }: Page): string {
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
 <title>${title}</title>
-<style>${new Html(STYLE)}</style>
+<style>${new Html(style)}</style>
 </head>
 <body>
 <main${wide ? html` class="wide"` : undefined}>
@@ -35,11 +48,13 @@ ${main}
 `.source
 }
 
-/** Headers of a page whose CSP (Level 3) lets this much style in. */
-export function pageHeaders(styleSource: string): Readonly<Record<string, string>> {
+/** Policies (CSP Level 3) of a page that runs no script, loads nothing, and sends its forms only to where it came from. */
+export function pageHeaders({ framesLetters = false }: Page, look: Look): Readonly<Record<string, string>> {
+  const hash = createHash('sha256').update(look.style).digest('base64')
   const policy = [
     "default-src 'none'",
-    `style-src ${styleSource}`,
+    `style-src ${framesLetters ? "'unsafe-inline'" : `'sha256-${hash}'`}`,
+    ...(look.hasOwnStyle ? ['img-src data:', 'font-src data:'] : []),
     "form-action 'self'",
     "base-uri 'none'",
     "frame-ancestors 'none'",

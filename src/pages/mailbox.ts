@@ -1,10 +1,7 @@
 import type { MailboxMessage } from '../core/ports.ts'
 import type { Html } from './html.ts'
 import { html } from './html.ts'
-import { layout, pageHeaders } from './layout.ts'
-
-/** Frames inherit the policy, and letters bring style on every element. Sandboxed and without script, for developers only. */
-export const MAILBOX_HEADERS = pageHeaders("'unsafe-inline'")
+import type { Page } from './layout.ts'
 
 /** More would take the browser longer than anybody reads. */
 const SHOWN = 50
@@ -14,10 +11,11 @@ const SHOWN = 50
  * @param messages newest first
  * @param to the address that they were searched by, if any
  */
-export function mailboxPage(messages: readonly MailboxMessage[], to = ''): string {
-  return layout({
+export function mailboxPage(messages: readonly MailboxMessage[], to = ''): Page {
+  return {
     title: 'Mailbox',
     wide: true,
+    framesLetters: true,
     main: html`<p>There is no SMTP_URL, so letters come here and go nowhere else.</p>
 <form method="get">
 <label for="to">Only letters to</label>
@@ -30,7 +28,7 @@ ${
     : html`<ul class="letters">${messages.slice(0, SHOWN).map(letter)}</ul>`
 }
 ${messages.length > SHOWN ? html`<p class="small">These are the newest ${SHOWN} of ${messages.length}.</p>` : undefined}`,
-  })
+  }
 }
 
 function letter({ to, subject, sentAt, text, html: body, links }: MailboxMessage): Html {

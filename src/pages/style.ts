@@ -3,12 +3,12 @@ export const STYLE = `
 :root {
   color-scheme: light dark;
   --ground: #f4f4f2; --sheet: #ffffff; --ink: #1c1c1a; --soft: #595955; --line: #d9d9d4;
-  --accent: #1d4ed8; --on-accent: #ffffff; --link: #1d4ed8;
+  --accent: #1d4ed8; --on-accent: #ffffff; --link: #1d4ed8; --fault: #b3261e;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ground: #161615; --sheet: #232321; --ink: #ecece9; --soft: #b3b3ad; --line: #44443f;
-    --accent: #2f5fe0; --on-accent: #ffffff; --link: #93b4ff;
+    --accent: #2f5fe0; --on-accent: #ffffff; --link: #93b4ff; --fault: #ff9d94;
   }
 }
 * { box-sizing: border-box; }
@@ -26,6 +26,11 @@ a { color: var(--link); }
 label { display: block; margin-bottom: 0.25rem; font-weight: 600; }
 input { width: 100%; margin-bottom: 1rem; padding: 0.625rem 0.75rem; font: inherit; color: inherit;
   background: var(--sheet); border: 1px solid var(--soft); border-radius: 0.5rem; }
+input[readonly] { color: var(--soft); background: var(--ground); border-color: var(--line); }
+.hint, .fault { margin: 0 0 0.5rem; font-size: 0.875rem; }
+.hint { color: var(--soft); }
+.fault { color: var(--fault); font-weight: 600; }
+[aria-invalid="true"] { border-color: var(--fault); }
 button, .button { display: inline-block; padding: 0.75rem 1.25rem; font: inherit; font-weight: 600; border: 0;
   border-radius: 0.5rem; background: var(--accent); color: var(--on-accent); text-decoration: none; cursor: pointer; }
 button:hover, .button:hover { filter: brightness(1.1); }

@@ -55,6 +55,7 @@ export const authPlugin = fp<AuthPluginOptions>(
         widgets: app.store.widgets,
         profiles: anyProfile,
         passwords,
+        commonPasswords: app.commonPasswords,
         accessTokens,
         revoked: app.revokedSessions,
         refreshLimit: app.refreshLimit,
@@ -65,6 +66,16 @@ export const authPlugin = fp<AuthPluginOptions>(
   },
   {
     name: 'auth',
-    dependencies: ['database', 'jwt', 'revocations', 'seen', 'bcrypt-pool', 'guards', 'mail', 'metrics'],
+    dependencies: [
+      'database',
+      'jwt',
+      'revocations',
+      'seen',
+      'bcrypt-pool',
+      'common-passwords',
+      'guards',
+      'mail',
+      'metrics',
+    ],
   },
 )

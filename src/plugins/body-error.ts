@@ -62,8 +62,8 @@ export function cutShort(): BodyError {
 }
 
 /** The 415 for a body in a type that is not read here. */
-export function unsupportedType(): BodyError {
-  return new BodyError(415, takenTypes)
+export function unsupportedType(detail = takenTypes): BodyError {
+  return new BodyError(415, detail)
 }
 
 /**

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Type } from 'typebox'
-import { MAILBOX_HEADERS, mailboxPage } from '../pages/mailbox.ts'
+import { mailboxPage } from '../pages/mailbox.ts'
 import type { Manner } from './endpoint.ts'
 import { action, endpoint } from './endpoint.ts'
 import { refusal } from './refusal.ts'
@@ -60,15 +60,13 @@ export const devMailboxPlugin = fp<DevMailboxPluginOptions>(
       hidden: true,
       async handle(request, reply) {
         if (!isLocal(request)) return manner.refuse(refusal('not_found'), request, reply)
-        return reply
-          .headers(MAILBOX_HEADERS)
-          .send(mailboxPage(await find(request.query.to), request.query.to))
+        return reply.sendPage(mailboxPage(await find(request.query.to), request.query.to))
       },
     })
     endpoint(app, manner, '/dev/mailbox', 'Mailbox', { GET: page })
     endpoint(app, manner, '/dev/mailbox.json', 'Mailbox', { GET: json })
   },
-  { name: 'dev-mailbox', dependencies: ['mail', 'guards'] },
+  { name: 'dev-mailbox', dependencies: ['mail', 'guards', 'pages'] },
 )
 
 const FORWARDING_HEADERS = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']

@@ -5,9 +5,12 @@ import type {
   FastifySchema,
   HTTPMethods,
   onRequestHookHandler,
+  RouteOptions,
 } from 'fastify'
 import type { Static, TObject, TSchema } from 'typebox'
+import { takeDocuments } from './documents.ts'
 import type { GuardName } from './guards.ts'
+import { addOptions } from './options.ts'
 import type { Refuse } from './refusal.ts'
 import { refusal } from './refusal.ts'
 
@@ -15,12 +18,14 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Fields that stand in every answer of the route, a refusal too. */
     readonly besideRefusal?: Readonly<Record<string, unknown>>
+    /** A form of our own pages leads here: a browser is refused by a page, and no cookie is looked at. */
+    readonly page?: boolean
   }
 }
 
 /** What one method of a path takes, gives, and is guarded by. */
 export interface Action<
-  Body extends TObject = TObject,
+  Body extends TSchema = TSchema,
   Query extends TObject = TObject,
   Params extends TObject = TObject,
 > {
@@ -34,6 +39,10 @@ export interface Action<
   /** Answers by status, for the document and for the serializer. */
   readonly answers: Readonly<Record<number, TSchema>>
   readonly besideRefusal?: Readonly<Record<string, unknown>>
+  /** A form of our own pages leads here: whatever is refused to a browser is refused by a page. */
+  readonly page?: boolean
+  /** Takes a JSON text of up to so many bytes as it is, and neither fields nor forms: `request.body` is that text. */
+  readonly documentMaxBytes?: number
   /** Left out of the OpenAPI document: for pages. */
   readonly hidden?: boolean
   handle(
@@ -44,7 +53,7 @@ export interface Action<
 
 /** An action as it is written down: the types of body and query come from their schemas. */
 export function action<
-  Body extends TObject = TObject,
+  Body extends TSchema = TSchema,
   Query extends TObject = TObject,
   Params extends TObject = TObject,
 >(definition: Action<Body, Query, Params>): Action {
@@ -63,7 +72,6 @@ export interface Manner {
 }
 
 type Actions = Partial<Record<'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', Action>>
-type Describe = (actions: Actions, name: string) => Record<string, unknown>
 
 const ALL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 
@@ -84,19 +92,13 @@ export function endpoint(
     allowed.push(...methods)
     for (const one of methods) addRoute(app, manner, url, one, definition)
   }
-  const allow = [...allowed, 'OPTIONS'].join(', ')
-  const schema = { hide: true } as FastifySchema
+  addOptions(app, { url, name, allowed }, actions)
 
-  app.options(url, { schema }, (request, reply) => {
-    reply.header('allow', allow)
-    return isPreflight(request)
-      ? answerPreflight(request, reply, allowed)
-      : reply.send(describe(actions, name))
-  })
+  const allow = [...allowed, 'OPTIONS'].join(', ')
   app.route({
     url,
     method: ALL_METHODS.filter((method) => !allowed.includes(method)),
-    schema,
+    schema: { hide: true } as FastifySchema,
     handler: (request, reply) =>
       manner.refuse(refusal('method_not_allowed', `Use ${allow}.`), request, reply.header('allow', allow)),
   })
@@ -109,12 +111,14 @@ function addRoute(
   method: string,
   definition: Action,
 ): void {
-  const { guard, body, query, params, answers, summary, description, hidden, besideRefusal } = definition
+  const { guard, body, query, params, answers, summary, description, hidden } = definition
+  const { besideRefusal, page, documentMaxBytes } = definition
   const count = app.guards[guard]
-  app.route({
+  const route: RouteOptions = {
     url,
     method,
-    config: besideRefusal === undefined ? {} : { besideRefusal },
+    config: { ...(besideRefusal && { besideRefusal }), ...(page && { page }) },
+    ...(documentMaxBytes === undefined ? {} : { bodyLimit: documentMaxBytes }),
     onRequest: guard === 'access_token' ? manner.requireAccessToken : (count ?? []),
     schema: {
       summary,
@@ -130,63 +134,12 @@ function addRoute(
     handler: (request, reply) =>
       // Fastify has validated what the action's schemas describe.
       definition.handle(request as Parameters<Action['handle']>[0], reply),
-  })
-}
-
-function isPreflight({ headers }: FastifyRequest): boolean {
-  return headers.origin !== undefined && headers['access-control-request-method'] !== undefined
-}
-
-const CORS_REQUEST_HEADERS = 'authorization, content-type, idempotency-key'
-const PREFLIGHT_MAX_AGE_SECONDS = 600
-
-/** Tells a browser what it may send here; the CORS plugin has already decided whether the origin is let in. */
-function answerPreflight(
-  _request: FastifyRequest,
-  reply: FastifyReply,
-  methods: readonly string[],
-): FastifyReply {
-  if (reply.hasHeader('access-control-allow-origin')) {
-    reply.header('access-control-allow-methods', methods.join(', '))
-    reply.header('access-control-allow-headers', CORS_REQUEST_HEADERS)
-    reply.header('access-control-max-age', PREFLIGHT_MAX_AGE_SECONDS)
   }
-  return reply.code(204).send()
-}
-
-const PARSES = ['application/json', 'application/x-www-form-urlencoded', 'multipart/form-data']
-
-/** The path in words for a machine, in the shape of Django REST Framework's metadata. */
-const describe: Describe = (actions, name) => ({
-  name,
-  description: Object.values(actions)
-    .map(({ summary }) => summary)
-    .join(' '),
-  parses: PARSES,
-  renders: ['application/json'],
-  actions: Object.fromEntries(
-    Object.entries(actions).map(([method, { body }]) => [
-      method,
-      body === undefined ? {} : describeFields(body),
-    ]),
-  ),
-})
-
-function describeFields(body: TObject): Record<string, unknown> {
-  const required = new Set(body.required ?? [])
-  return Object.fromEntries(
-    Object.entries(body.properties).map(([field, schema]) => {
-      const { type, maxLength, description }: { type?: string; maxLength?: number; description?: string } =
-        schema
-      return [
-        field,
-        {
-          type: type ?? 'any',
-          required: required.has(field),
-          ...(maxLength === undefined ? {} : { max_length: maxLength }),
-          ...(description === undefined ? {} : { help_text: description }),
-        },
-      ]
-    }),
-  )
+  if (documentMaxBytes === undefined) app.route(route)
+  else {
+    app.register(async (scope) => {
+      takeDocuments(scope)
+      scope.route(route)
+    })
+  }
 }

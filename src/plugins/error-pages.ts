@@ -1,7 +1,6 @@
 import fp from 'fastify-plugin'
 import { Type } from 'typebox'
 import { errorPage } from '../pages/error.ts'
-import { PAGE_HEADERS } from '../pages/layout.ts'
 import type { Manner } from './endpoint.ts'
 import { action, endpoint } from './endpoint.ts'
 import { refusal } from './refusal.ts'
@@ -32,10 +31,10 @@ export const errorPagesPlugin = fp<ErrorPagesPluginOptions>(
         const { code } = request.params
         const found = known.get(code)
         if (found === undefined) return manner.refuse(refusal('not_found'), request, reply)
-        return reply.headers(PAGE_HEADERS).send(errorPage({ code, ...found }))
+        return reply.sendPage(errorPage({ code, ...found }))
       },
     })
     endpoint(app, manner, '/errors/:code', 'Error', { GET: page })
   },
-  { name: 'error-pages', dependencies: ['guards'] },
+  { name: 'error-pages', dependencies: ['guards', 'pages'] },
 )

@@ -61,10 +61,12 @@ export const healthPlugin = fp<HealthPluginOptions>(
     })
     const metrics = action({
       guard: 'open',
-      summary: 'Counters of this process, in the text format of Prometheus.',
+      summary: 'Counters of this process and gauges of the outbox, in the text format of Prometheus.',
       answers: { 200: Type.String() },
-      handle: (_request, reply) =>
-        reply.type('text/plain; version=0.0.4; charset=utf-8').serializer(String).send(app.metrics.text()),
+      async handle(_request, reply) {
+        const text = await app.metrics.text()
+        return reply.type('text/plain; version=0.0.4; charset=utf-8').serializer(String).send(text)
+      },
     })
 
     endpoint(app, manner, '/health/live', 'Live', { GET: live })

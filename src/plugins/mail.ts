@@ -5,7 +5,8 @@ import type { ServerKeys } from '../core/server-keys.ts'
 import { createMailboxMailer, createSmtpMailer } from '../mail/mailer.ts'
 import type { OutboxTiming, RunningOutbox } from '../mail/outbox.ts'
 import { startOutbox } from '../mail/outbox.ts'
-import type { MailLinks } from '../mail/send-letter.ts'
+import { readTemplates } from '../mail/read-templates.ts'
+import type { MailLinks } from '../mail/write-letter.ts'
 import { withStoreFailures } from '../store/failure.ts'
 import { createMailboxStore } from '../store/mailbox.ts'
 import { createOutboxStore } from '../store/outbox.ts'
@@ -25,13 +26,16 @@ export interface MailPluginOptions {
   /** MAIL_FROM. */
   readonly from: string
   readonly links: MailLinks
+  /** MAIL_TEMPLATES_DIR. */
+  readonly templatesDir: string | undefined
   readonly keys: ServerKeys
   readonly timing?: Partial<OutboxTiming>
 }
 
 /** The outbox worker, from the moment the service is ready until it closes, and the way its letters take. */
 export const mailPlugin = fp<MailPluginOptions>(
-  async (app, { smtpUrl, requireTls, from, links, keys, timing = {} }) => {
+  async (app, { smtpUrl, requireTls, from, links, templatesDir, keys, timing = {} }) => {
+    const templates = await readTemplates(templatesDir)
     const mailbox = withStoreFailures(createMailboxStore(app.database))
     const mailer =
       smtpUrl === undefined
@@ -42,15 +46,27 @@ export const mailPlugin = fp<MailPluginOptions>(
 
     app.decorate('mailbox', smtpUrl === undefined ? mailbox : undefined)
     app.decorate('outbox', { wake: () => worker?.wake() } satisfies Outbox)
+    app.metrics.addSource(async () => {
+      const { waiting, oldestSeconds, failed } = await store.outboxState()
+      return [
+        '# HELP keyturn_outbox_letters Letters of all replicas that are not sent: waiting, or given up.',
+        '# TYPE keyturn_outbox_letters gauge',
+        `keyturn_outbox_letters{state="waiting"} ${waiting}`,
+        `keyturn_outbox_letters{state="failed"} ${failed}`,
+        '# HELP keyturn_outbox_oldest_seconds How long the oldest letter that waits has waited.',
+        '# TYPE keyturn_outbox_oldest_seconds gauge',
+        `keyturn_outbox_oldest_seconds ${oldestSeconds}`,
+      ]
+    })
     app.addHook('onReady', async () => {
-      worker = startOutbox({ store, mailer, keys, links, log: app.log, timing })
+      worker = startOutbox({ store, mailer, keys, links, templates, log: app.log, timing })
     })
     app.addHook('onClose', async () => {
       await worker?.stop()
       mailer.close()
     })
   },
-  { name: 'mail', dependencies: ['database'] },
+  { name: 'mail', dependencies: ['database', 'metrics'] },
 )
 
 /** What the configuration says about where letters go. */

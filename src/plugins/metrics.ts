@@ -11,11 +11,16 @@ type RefreshVerdict = Parameters<AuthNeeds['count']>[0]
 
 export interface Metrics {
   countRefresh(verdict: RefreshVerdict): void
+  /** Adds lines that are read when somebody asks for them, every few seconds at most; left out while they cannot be read. */
+  addSource(read: () => Promise<readonly string[]>): void
   /** All of it in the text format of Prometheus. */
-  text(): string
+  text(): Promise<string>
 }
 
-/** Counters of this process since its start. No label ever names a person, a token or an address. */
+/** Anybody may ask for metrics, and the database must not notice how often. */
+const SOURCE_SECONDS = 5
+
+/** Counters of this process since its start, and what others add. No label ever names a person, a token or an address. */
 export const metricsPlugin = fp(
   async (app) => {
     const refreshes: Record<RefreshVerdict, number> = {
@@ -27,12 +32,17 @@ export const metricsPlugin = fp(
       theft: 0,
       refused: 0,
     }
+    const sources: (() => Promise<readonly string[]>)[] = []
     app.decorate('metrics', {
       countRefresh(verdict) {
         refreshes[verdict] += 1
       },
-      text: () =>
-        [
+      addSource(read) {
+        sources.push(remembered(() => read().catch(() => [])))
+      },
+      async text() {
+        const added = await Promise.all(sources.map((read) => read()))
+        return [
           '# HELP keyturn_refreshes_total Refreshes by verdict.',
           '# TYPE keyturn_refreshes_total counter',
           ...Object.entries(refreshes).map(
@@ -44,9 +54,25 @@ export const metricsPlugin = fp(
           '# HELP process_start_time_seconds Start time of the process since unix epoch in seconds.',
           '# TYPE process_start_time_seconds gauge',
           `process_start_time_seconds ${Math.floor(performance.timeOrigin / 1000)}`,
+          ...added.flat(),
           '',
-        ].join('\n'),
+        ].join('\n')
+      },
     })
   },
   { name: 'metrics' },
 )
+
+/** The same answer to all who ask within SOURCE_SECONDS. */
+function remembered<T>(read: () => Promise<T>): () => Promise<T> {
+  let last: Promise<T> | undefined
+  return () => {
+    if (last === undefined) {
+      last = read()
+      setTimeout(() => {
+        last = undefined
+      }, SOURCE_SECONDS * 1000).unref()
+    }
+    return last
+  }
+}

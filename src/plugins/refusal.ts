@@ -6,7 +6,12 @@ import { asBodyError } from './body-error.ts'
 
 /** Every way a request can end without what it asked for: the lawful refusals of the core, and those of the wire. */
 export type RefusalCode = AuthErrorCode | BodyErrorCode | WireErrorCode
-export type WireErrorCode = 'not_found' | 'method_not_allowed' | 'bad_request' | 'internal_error'
+export type WireErrorCode =
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'bad_request'
+  | 'origin_refused'
+  | 'internal_error'
 
 /** A refusal before a dialect has found its words for it. */
 export interface Refusal {
@@ -20,6 +25,20 @@ export interface Refusal {
 /** Says no in the words of a dialect. */
 export type Refuse = (refusal: Refusal, request: FastifyRequest, reply: FastifyReply) => FastifyReply
 
+/** A refusal of the wire, thrown where nothing else can be answered. */
+export class WireError extends Error {
+  override readonly name = 'WireError'
+  readonly code: WireErrorCode
+  /** Safe to send. */
+  readonly detail: string | undefined
+
+  constructor(code: WireErrorCode, detail?: string) {
+    super(code)
+    this.code = code
+    this.detail = detail
+  }
+}
+
 /** What was thrown, as a refusal. Whatever is not known to be lawful is a defect, and gets no word out. */
 export function toRefusal(error: unknown): Refusal {
   if (error instanceof AuthError) {
@@ -30,6 +49,7 @@ export function toRefusal(error: unknown): Refusal {
       retryAfterSeconds: error.retryAfterSeconds,
     }
   }
+  if (error instanceof WireError) return refusal(error.code, error.detail)
   const bodyError = asBodyError(error)
   if (bodyError !== undefined) return refusal(bodyError.code, bodyError.detail)
   if (!(error instanceof Error)) return refusal('internal_error')

@@ -4,17 +4,17 @@ import { LOGIN_WINDOW_SECONDS } from '../core/policy.ts'
 import type { Account, AccountStore, Caller, Identifier, NewAccount, PasswordHash } from '../core/ports.ts'
 import type { Database } from './database.ts'
 import { constraintOf } from './failure.ts'
+import { isSameDevice } from './known-device.ts'
 import { countStatement, eventStatement, letterStatement } from './letters.ts'
 import type { AccountRow } from './rows.ts'
 import { ACCOUNT_COLUMNS, toAccount, toAccountWithHash } from './rows.ts'
 import { counters, users } from './schema.ts'
 
-/** The device is known when the account was signed in to from the same address (IPv6: /64) and User-Agent. */
+/** A device that the account was signed in to from before has a counter of its own. */
 const attemptStatement = (account: string) => `
   WITH account AS (${account}), known AS (
     SELECT EXISTS (
-      SELECT FROM sessions s JOIN account ON s.user_id = account.id
-      WHERE s.user_agent = $5 AND network(set_masklen(s.ip, CASE family(s.ip) WHEN 6 THEN 64 ELSE 32 END)) >>= $4::inet
+      SELECT FROM sessions s JOIN account ON s.user_id = account.id WHERE ${isSameDevice('$4::inet', '$5')}
     ) AS device
   ), counted AS (${countStatement(
     `(SELECT CASE WHEN account.id IS NULL THEN 'login:' || $2

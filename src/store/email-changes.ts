@@ -1,55 +1,68 @@
-import { and, eq, sql } from 'drizzle-orm'
-import type { AccountChangeStore } from '../core/change-ports.ts'
+import { and, asc, eq, gte, sql } from 'drizzle-orm'
+import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
+import { v7 as uuidV7 } from 'uuid'
+import type { AccountChangeStore, NewUsername } from '../core/change-ports.ts'
+import { UNDO_LINK_TTL_SECONDS } from '../core/policy.ts'
 import type { Database } from './database.ts'
-import { countLetter, enqueue, record, revokeSessions, unlessAddressIsTaken } from './in-transaction.ts'
+import { countLetter, enqueue, record, revokeSessions, unlessTaken } from './in-transaction.ts'
 import { UNUSABLE_HASH } from './rows.ts'
-import { users } from './schema.ts'
+import { formerEmails, users } from './schema.ts'
 import { transaction } from './transaction.ts'
 
 type EmailChanges = Pick<AccountChangeStore, 'requestEmailChange' | 'confirmEmailChange' | 'undoEmailChange'>
 
+const IS_RECENT = sql`${formerEmails.replacedAt} > now() - make_interval(secs => ${UNDO_LINK_TTL_SECONDS})`
+
 /** Changes of the address: asked for, confirmed, undone. */
 export function createEmailChanges(database: Database): EmailChanges {
   return {
-    requestEmailChange: ({ userId, email, emailKey, counter, caller }) =>
+    requestEmailChange: ({ userId, boughtWith, email, emailKey, counter, caller }) =>
       transaction(database, async (tx) => {
         const [account] = await tx
           .update(users)
           .set({ pendingEmail: email, pendingEmailKey: emailKey })
-          .where(eq(users.id, userId))
-          .returning({ email: users.email, emailKey: users.emailKey })
-        if (account === undefined) return
+          .where(and(eq(users.id, userId), eq(users.passwordHash, boughtWith)))
+          .returning({ email: users.email, emailKey: users.emailKey, verifiedAt: users.emailVerifiedAt })
+        if (account === undefined) return false
         await record(tx, userId, { kind: 'email_change_requested', caller })
         if (await countLetter(tx, counter)) {
           await enqueue(tx, userId, 'email_change', { address: email, addressKey: emailKey })
         }
-        if (account.email !== '') {
-          await enqueue(tx, userId, 'email_change_notice', {
-            address: account.email,
-            addressKey: account.emailKey,
-          })
+        // Its link hands over the account: not to an address that nobody has confirmed, perhaps that of a stranger.
+        if (account.email !== '' && account.verifiedAt !== null) {
+          const to = { address: account.email, addressKey: account.emailKey }
+          await enqueue(tx, userId, 'email_change_notice', { ...to, caller })
         }
+        return true
       }),
 
-    async confirmEmailChange(userId, oldKey, pendingKey, caller) {
-      const confirmed = await unlessAddressIsTaken(() =>
+    async confirmEmailChange({ userId, oldKey, pendingKey, username, caller }) {
+      const confirmed = await unlessTaken(() =>
         transaction(database, async (tx) => {
-          const changed = await tx
+          const isAsGiven = and(
+            eq(users.id, userId),
+            eq(users.emailKey, oldKey),
+            eq(users.pendingEmailKey, pendingKey),
+          )
+          const [account] = await tx.select({ email: users.email }).from(users).where(isAsGiven).for('update')
+          if (account === undefined) return undefined
+          await tx.delete(formerEmails).where(and(eq(formerEmails.userId, userId), sql`NOT ${IS_RECENT}`))
+          if (account.email !== '') {
+            await tx
+              .insert(formerEmails)
+              .values({ id: uuidV7(), userId, email: account.email, emailKey: oldKey })
+          }
+          await tx
             .update(users)
             .set({
               email: sql`${users.pendingEmail}`,
-              emailKey: sql`${users.pendingEmailKey}`,
+              emailKey: pendingKey,
               emailVerifiedAt: sql`now()`,
-              previousEmail: sql`${users.email}`,
-              previousEmailKey: sql`${users.emailKey}`,
               pendingEmail: null,
               pendingEmailKey: null,
+              ...rename(username),
             })
-            .where(
-              and(eq(users.id, userId), eq(users.emailKey, oldKey), eq(users.pendingEmailKey, pendingKey)),
-            )
-            .returning({ id: users.id })
-          if (changed.length === 0) return undefined
+            .where(eq(users.id, userId))
           await record(tx, userId, { kind: 'email_changed', caller })
           return true
         }),
@@ -57,30 +70,63 @@ export function createEmailChanges(database: Database): EmailChanges {
       return confirmed === true
     },
 
-    undoEmailChange: (userId, oldKey, newKey, caller) =>
-      unlessAddressIsTaken(() =>
+    undoEmailChange: ({ userId, oldKey, username, caller }) =>
+      unlessTaken(() =>
         transaction(database, async (tx) => {
-          const isPending = sql`${users.emailKey} = ${oldKey} AND ${users.pendingEmailKey} = ${newKey}`
-          const isDone = sql`${users.emailKey} = ${newKey} AND ${users.previousEmailKey} = ${oldKey}`
-          const undone = await tx
+          const email = await takeBack(tx, userId, oldKey)
+          if (email === undefined) return undefined
+          await tx
             .update(users)
             .set({
-              email: sql`CASE WHEN ${isDone} THEN ${users.previousEmail} ELSE ${users.email} END`,
+              email,
               emailKey: oldKey,
-              emailVerifiedAt: sql`now()`,
+              emailVerifiedAt: sql`CASE WHEN ${users.emailKey} = ${oldKey}
+                                        THEN coalesce(${users.emailVerifiedAt}, now()) ELSE now() END`,
               passwordHash: UNUSABLE_HASH,
               pendingEmail: null,
               pendingEmailKey: null,
-              previousEmail: null,
-              previousEmailKey: null,
+              ...rename(username),
             })
-            .where(and(eq(users.id, userId), sql`(${isPending} OR ${isDone})`))
-            .returning({ id: users.id })
-          if (undone.length === 0) return undefined
+            .where(eq(users.id, userId))
           await record(tx, userId, { kind: 'email_change_undone', caller })
           await enqueue(tx, userId, 'reset')
           return revokeSessions(tx, userId, 'password_changed', undefined)
         }),
       ),
+  }
+}
+
+/**
+ * The address to go back to, taken out of those that the account had together with all that came after it; or the
+ * present one, where it is the one and another is pending. Locks the row of the user.
+ */
+async function takeBack(tx: NodePgDatabase, userId: number, oldKey: string): Promise<string | undefined> {
+  const [account] = await tx
+    .select({ email: users.email, emailKey: users.emailKey, pendingKey: users.pendingEmailKey })
+    .from(users)
+    .where(eq(users.id, userId))
+    .for('update')
+  const [former] = await tx
+    .select({ id: formerEmails.id, email: formerEmails.email })
+    .from(formerEmails)
+    .where(and(eq(formerEmails.userId, userId), eq(formerEmails.emailKey, oldKey), IS_RECENT))
+    .orderBy(asc(formerEmails.id))
+    .limit(1)
+  if (former === undefined) {
+    return account?.emailKey === oldKey && account.pendingKey !== null ? account.email : undefined
+  }
+  await tx.delete(formerEmails).where(and(eq(formerEmails.userId, userId), gte(formerEmails.id, former.id)))
+  return former.email
+}
+
+/** Gives the user name, unless somebody else has it: then the account keeps its own. */
+function rename(username: NewUsername | undefined) {
+  if (username === undefined) return {}
+  const isFree = sql`NOT EXISTS (
+    SELECT FROM users other WHERE other.username_key = ${username.key} AND other.id <> ${users.id}
+  )`
+  return {
+    username: sql`CASE WHEN ${isFree} THEN ${username.text} ELSE ${users.username} END`,
+    usernameKey: sql`CASE WHEN ${isFree} THEN ${username.key} ELSE ${users.usernameKey} END`,
   }
 }

@@ -1,8 +1,10 @@
 import { and, desc, eq, isNull, ne, sql } from 'drizzle-orm'
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
 import { v7 as uuidV7 } from 'uuid'
+import { deviceLabel } from '../core/device-label.ts'
 import { LETTER_WINDOW_SECONDS, LETTERS_PER_ACCOUNT } from '../core/policy.ts'
 import type {
+  Caller,
   LetterCounter,
   LetterKind,
   PasswordHash,
@@ -10,14 +12,17 @@ import type {
   SecurityEvent,
 } from '../core/ports.ts'
 import { constraintOf } from './failure.ts'
+import { UNUSABLE_HASH } from './rows.ts'
 import { counters, events, outbox, passwordHistory, sessions } from './schema.ts'
 
-/** Somebody else verified the address at this moment: first come, first served, and this change did nothing. */
-export async function unlessAddressIsTaken<T>(change: () => Promise<T>): Promise<T | undefined> {
+const TAKEN = new Set(['users_verified_email_key', 'users_username_key'])
+
+/** Somebody else got the address or the name at this moment: first come, first served, and this change did nothing. */
+export async function unlessTaken<T>(change: () => Promise<T>): Promise<T | undefined> {
   try {
     return await change()
   } catch (error) {
-    if (constraintOf(error) === 'users_verified_email_key') return undefined
+    if (TAKEN.has(constraintOf(error) ?? '')) return undefined
     throw error
   }
 }
@@ -29,7 +34,7 @@ export async function keepHistory(
   old: PasswordHash,
   most: number,
 ): Promise<void> {
-  if (most === 0) return
+  if (most === 0 || old === UNUSABLE_HASH) return
   await tx.insert(passwordHistory).values({ id: uuidV7(), userId, passwordHash: old })
   const kept = tx
     .select({ id: passwordHistory.id })
@@ -40,6 +45,12 @@ export async function keepHistory(
   await tx
     .delete(passwordHistory)
     .where(and(eq(passwordHistory.userId, userId), sql`${passwordHistory.id} NOT IN ${kept}`))
+}
+
+/** Forgets failed sign-ins: those of strangers, and those on devices that are known to the account. */
+export async function forgetFailures(tx: NodePgDatabase, userId: number): Promise<void> {
+  const key = `login:${userId}`
+  await tx.delete(counters).where(sql`${counters.key} = ${key} OR starts_with(${counters.key}, ${`${key}:`})`)
 }
 
 /** Records the event with the deed that it tells of. */
@@ -59,14 +70,18 @@ export async function record(
   })
 }
 
-/** Puts a letter into the outbox with the deed that it tells of. */
+/** Puts a letter into the outbox with the deed that it tells of; with `caller` it tells who did it from where. */
 export async function enqueue(
   tx: NodePgDatabase,
   userId: number,
   kind: LetterKind,
-  to: { readonly address?: string; readonly addressKey?: string } = {},
+  {
+    caller,
+    ...to
+  }: { readonly address?: string; readonly addressKey?: string; readonly caller?: Caller } = {},
 ): Promise<void> {
-  await tx.insert(outbox).values({ id: uuidV7(), kind, userId, ...to })
+  const facts = caller && { label: deviceLabel(caller.userAgent), ip: caller.ip }
+  await tx.insert(outbox).values({ id: uuidV7(), kind, userId, ...to, ...(facts && { facts }) })
 }
 
 /**

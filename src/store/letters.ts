@@ -1,10 +1,10 @@
 import { LETTER_WINDOW_SECONDS, LETTERS_PER_ACCOUNT } from '../core/policy.ts'
 import type { EventKind, LetterKind } from '../core/ports.ts'
 
-/** Counts one more under the key, in the window that is open or in a new one; a statement or a CTE. */
-export const countStatement = (key: string, windowSeconds: number) => `
+/** Counts one more under the key, in the window that is open or in a new one; a statement or a CTE. With `from` only where that has a row. */
+export const countStatement = (key: string, windowSeconds: number, from = '') => `
   INSERT INTO counters (key, count, window_ends_at)
-  VALUES (${key}, 1, now() + interval '${windowSeconds} seconds')
+  SELECT ${key}, 1, now() + interval '${windowSeconds} seconds' ${from}
   ON CONFLICT (key) DO UPDATE SET
     count = CASE WHEN counters.window_ends_at <= now() THEN 1 ELSE counters.count + 1 END,
     window_ends_at = CASE WHEN counters.window_ends_at <= now() THEN excluded.window_ends_at
@@ -17,6 +17,10 @@ export const letterStatement = (kind: LetterKind, counter: string, outboxId: str
     INSERT INTO outbox (id, kind, user_id)
     SELECT ${outboxId}, '${kind}', account.id FROM account, counted WHERE counted.count <= ${LETTERS_PER_ACCOUNT}
   )`
+
+/** The `facts` of a letter, from two expressions. */
+export const factsOf = (label: string, ip: string) =>
+  `jsonb_build_object('label', ${label}, 'ip', host(${ip}))`
 
 /** A CTE that records an event about the CTE `account`. */
 export const eventStatement = (kind: EventKind, id: string, ip: string, userAgent: string) => `

@@ -1,7 +1,9 @@
-import type { DueLetter, OutboxStore } from '../core/ports.ts'
+import { POINT_LOST } from '../core/letter.ts'
+import type { DueLetter, OutboxState, OutboxStore } from '../core/letter-ports.ts'
+import type { LetterFacts, LetterKind } from '../core/ports.ts'
+import type { ChangeableRow } from './changeable.ts'
+import { CHANGEABLE_COLUMNS, toChangeable } from './changeable.ts'
 import type { Database } from './database.ts'
-import type { AccountRow } from './rows.ts'
-import { ACCOUNT_COLUMNS, toAccount } from './rows.ts'
 
 const IS_OPEN = 'sent_at IS NULL AND failed_at IS NULL'
 
@@ -13,13 +15,14 @@ const TAKE = `
   ), taken AS (
     UPDATE outbox o SET attempts = o.attempts + 1, next_attempt_at = now() + make_interval(secs => $1::float8)
     FROM due WHERE o.id = due.id
-    RETURNING o.id, o.kind, o.user_id, o.attempts, o.created_at
+    RETURNING o.id, o.kind, o.user_id, o.attempts, o.created_at, o.address, o.address_key, o.facts
   )
-  SELECT taken.id AS letter_id, taken.kind, taken.attempts, taken.created_at AS letter_created_at, now() AS now,
-         u.email_key, owner.id AS owner_id, owner.username AS owner_username, owner.email AS owner_email,
-         owner.email_verified_at AS owner_verified_at, ${ACCOUNT_COLUMNS}
+  SELECT taken.id AS letter_id, taken.kind, taken.attempts, taken.created_at AS letter_created_at, taken.address,
+         taken.address_key, taken.facts, owner.id AS owner_id, owner.username AS owner_username,
+         owner.email AS owner_email, owner.email_verified_at AS owner_verified_at, ${CHANGEABLE_COLUMNS}
   FROM taken JOIN users u ON u.id = taken.user_id
-  LEFT JOIN users owner ON owner.email_key = u.email_key AND owner.email_key <> '' AND owner.email_verified_at IS NOT NULL`
+  LEFT JOIN users owner ON owner.email_key = coalesce(taken.address_key, u.email_key) AND owner.email_key <> ''
+                           AND owner.email_verified_at IS NOT NULL`
 
 const MARK_SENT =
   'UPDATE outbox SET sent_at = now(), failed_at = NULL, last_error = NULL WHERE id = $1 AND sent_at IS NULL'
@@ -32,13 +35,21 @@ const MARK_FAILED = `
 const NEXT_DUE = `
   SELECT extract(epoch FROM min(next_attempt_at) - now())::float8 AS seconds FROM outbox WHERE ${IS_OPEN}`
 
-type LetterRow = AccountRow & {
+/** `failed_at` stands on dropped letters too, and an operator need not look after those. */
+const STATE = `
+  SELECT count(*) FILTER (WHERE ${IS_OPEN})::integer AS waiting,
+         coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE ${IS_OPEN})), 0)::float8 AS oldest_seconds,
+         count(*) FILTER (WHERE failed_at IS NOT NULL AND last_error <> ALL ($1::text[]))::integer AS failed
+  FROM outbox WHERE sent_at IS NULL`
+
+type LetterRow = ChangeableRow & {
   readonly letter_id: string
-  readonly kind: 'verification'
+  readonly kind: LetterKind
   readonly attempts: number
   readonly letter_created_at: Date
-  readonly now: Date
-  readonly email_key: string
+  readonly address: string | null
+  readonly address_key: string | null
+  readonly facts: LetterFacts | null
   readonly owner_id: string | null
   readonly owner_username: string | null
   readonly owner_email: string | null
@@ -73,18 +84,28 @@ export function createOutboxStore({ pool }: Database): OutboxStore {
       })
       return rows[0]?.seconds ?? undefined
     },
+
+    async outboxState() {
+      const { rows } = await pool.query<{ waiting: number; oldest_seconds: number; failed: number }>({
+        name: 'outbox_state',
+        text: STATE,
+        values: [POINT_LOST],
+      })
+      const { waiting = 0, oldest_seconds: oldestSeconds = 0, failed = 0 } = rows[0] ?? {}
+      return { waiting, oldestSeconds, failed } satisfies OutboxState
+    },
   }
 }
 
 function toLetter(row: LetterRow): DueLetter {
   return {
+    ...toChangeable(row),
     id: row.letter_id,
     kind: row.kind,
     attempt: row.attempts,
     createdAt: row.letter_created_at.getTime(),
-    now: row.now.getTime(),
-    account: toAccount(row),
-    addressKey: row.email_key,
+    goesTo: row.address === null ? undefined : { address: row.address, key: row.address_key ?? '' },
+    facts: row.facts ?? undefined,
     owner:
       row.owner_verified_at === null
         ? undefined

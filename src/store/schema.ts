@@ -41,9 +41,6 @@ export const users = pgTable(
     /** Asked for, and not yet confirmed by the link that went there. */
     pendingEmail: text('pending_email'),
     pendingEmailKey: text('pending_email_key'),
-    /** What the address was before its last change, for the link by which the change is undone. */
-    previousEmail: text('previous_email'),
-    previousEmailKey: text('previous_email_key'),
     passwordHash: text('password_hash').$type<PasswordHash>().notNull(),
     firstName: text('first_name').notNull().default(''),
     lastName: text('last_name').notNull().default(''),
@@ -155,6 +152,24 @@ export const counters = pgTable('counters', {
   count: integer('count').notNull(),
   windowEndsAt: time('window_ends_at').notNull(),
 })
+
+/**
+ * Addresses that an account had before, while a link that was mailed to one of them can still bring it back. All of
+ * them and not only the last: whoever steals an account could else change its address twice, and lock its owner out.
+ */
+export const formerEmails = pgTable(
+  'former_emails',
+  {
+    id: uuid('id').primaryKey(),
+    userId: userId()
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    email: text('email').notNull(),
+    emailKey: text('email_key').notNull(),
+    replacedAt: time('replaced_at').notNull().defaultNow(),
+  },
+  (table) => [index('former_emails_user_id').on(table.userId)],
+)
 
 /** Hashes that the account has had, newest first as far as PASSWORD_HISTORY goes. */
 export const passwordHistory = pgTable(

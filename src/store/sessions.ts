@@ -1,10 +1,14 @@
 import { eq } from 'drizzle-orm'
 import { v7 as uuidV7 } from 'uuid'
+import { deviceLabel } from '../core/device-label.ts'
+import { LETTER_WINDOW_SECONDS, LETTERS_PER_ACCOUNT } from '../core/policy.ts'
 import type { NewSession, SecurityEvent, SessionStore, SessionView } from '../core/ports.ts'
 import { coalesce } from './coalesce.ts'
 import type { Database } from './database.ts'
 import { recordActed } from './events.ts'
 import { record, revokeSessions } from './in-transaction.ts'
+import { isSameDevice } from './known-device.ts'
+import { countStatement, factsOf } from './letters.ts'
 import { createRotator } from './rotation.ts'
 import type { SessionRow } from './rows.ts'
 import { ACCOUNT_COLUMNS, SESSION_COLUMNS, toSessionView } from './rows.ts'
@@ -18,17 +22,37 @@ const createStatement = (ownerCondition: string) => `
     WHERE id = $2 AND disabled_at IS NULL AND activated_at IS NOT NULL ${ownerCondition}
     RETURNING *
   ), s AS (
-    INSERT INTO sessions (id, user_id, created_at, rotated_at, expires_at, rotates, ip, user_agent)
-    SELECT $1, owner.id, now(), now(), now() + make_interval(secs => $3::integer), $4, $5, $6 FROM owner
+    INSERT INTO sessions (id, user_id, created_at, rotated_at, expires_at, rotates, ip, user_agent, label)
+    SELECT $1, owner.id, now(), now(), now() + make_interval(secs => $3::integer), $4, $5, $6, $8 FROM owner
     RETURNING *
   ), event AS (
     INSERT INTO events (id, kind, user_id, session_id, ip, user_agent)
     SELECT $7::uuid, 'login', s.user_id, s.id, s.ip, s.user_agent FROM s
   )`
 
-const CREATE = `${createStatement('AND password_hash = $8')}, refunded AS (
-    UPDATE counters SET count = greatest(count - 1, 0) WHERE key = $9 AND EXISTS (SELECT FROM owner)
-  )
+/**
+ * Every part of a statement sees the tables as they were before it: `users.last_login_at` is that of the sign-in
+ * before, and none of the sessions is the one just made.
+ */
+const NEW_DEVICE_LETTER = `
+  stranger AS (
+    SELECT s.user_id, s.label, s.ip
+    FROM s JOIN users before ON before.id = s.user_id
+    WHERE before.last_login_at IS NOT NULL AND before.email_verified_at IS NOT NULL AND before.email_key <> ''
+      AND NOT EXISTS (
+        SELECT FROM sessions known WHERE known.user_id = s.user_id AND ${isSameDevice('s.ip', 's.user_agent', 'known')}
+      )
+  ), counted AS (
+    ${countStatement(`'new_device:' || stranger.user_id`, LETTER_WINDOW_SECONDS, 'FROM stranger')}
+  ), letter AS (
+    INSERT INTO outbox (id, kind, user_id, facts)
+    SELECT $11::uuid, 'new_device', stranger.user_id, ${factsOf('stranger.label', 'stranger.ip')}
+    FROM stranger, counted WHERE counted.count <= ${LETTERS_PER_ACCOUNT}
+  )`
+
+const CREATE = `${createStatement('AND password_hash = $9')}, refunded AS (
+    UPDATE counters SET count = greatest(count - 1, 0) WHERE key = $10 AND EXISTS (SELECT FROM owner)
+  ), ${NEW_DEVICE_LETTER}
   SELECT ${SESSION_COLUMNS}, ${ACCOUNT_COLUMNS} FROM s JOIN owner u ON true`
 
 const CREATE_FIRST = `${createStatement('')}
@@ -43,7 +67,7 @@ const FIND = `
 /** An update of one live session at a known generation, together with the event that tells of it. */
 const actStatement = (change: string, condition: string) => `
   WITH acted AS (
-    UPDATE sessions SET ${change} WHERE id = $1 AND revoked_at IS NULL ${condition} RETURNING id, user_id
+    UPDATE sessions SET ${change} WHERE id = $1 AND revoked_at IS NULL ${condition} RETURNING id, user_id, label
   ) `
 
 const HEAL = actStatement('generation = $3, floor_generation = $3', 'AND generation = $2 AND rotates')
@@ -55,6 +79,11 @@ const REVOKE = actStatement(
   'revoked_at = now(), revoked_reason = $3',
   'AND ($2::integer IS NULL OR generation = $2)',
 )
+/** The same, and a letter to the owner: whose device it was, and where its token turned up again. */
+const REVOKE_STOLEN = `${REVOKE.trimEnd()}, letter AS (
+    INSERT INTO outbox (id, kind, user_id, facts)
+    SELECT $4::uuid, 'session_ended', acted.user_id, ${factsOf('acted.label', '$5::inet')} FROM acted
+  ) `
 
 /** Sessions and their rotation. */
 export function createSessionStore(database: Database, idleTtlSeconds: number): SessionStore {
@@ -84,6 +113,7 @@ export function createSessionStore(database: Database, idleTtlSeconds: number): 
     caller.ip,
     caller.userAgent,
     uuidV7(),
+    deviceLabel(caller.userAgent),
   ]
 
   const find = coalesce<string, SessionView | undefined>(async (ids) => {
@@ -101,7 +131,7 @@ export function createSessionStore(database: Database, idleTtlSeconds: number): 
     ...rotator,
     find,
     create: (session, boughtWith, attemptCounter) =>
-      one('create_session', CREATE, [...columnsOf(session), boughtWith, attemptCounter]),
+      one('create_session', CREATE, [...columnsOf(session), boughtWith, attemptCounter, uuidV7()]),
     createFirst: (session) => one('create_first_session', CREATE_FIRST, columnsOf(session)),
     heal: (sessionId, from, to, caller) =>
       act('heal_session', HEAL, [sessionId, from, to], { kind: 'refresh_healed', caller, sessionId }),
@@ -111,8 +141,12 @@ export function createSessionStore(database: Database, idleTtlSeconds: number): 
         caller,
         sessionId,
       }),
-    revoke: (sessionId, generation, reason, event) =>
-      act('revoke_session', REVOKE, [sessionId, generation, reason], event),
+    revoke(sessionId, generation, reason, event) {
+      const values = [sessionId, generation, reason]
+      return reason === 'theft'
+        ? act('revoke_stolen_session', REVOKE_STOLEN, [...values, uuidV7(), event.caller.ip], event)
+        : act('revoke_session', REVOKE, values, event)
+    },
 
     revokeAll: (userId, reason, event) =>
       transaction(database, async (tx) => {

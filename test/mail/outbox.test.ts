@@ -2,35 +2,13 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Test } from 'tap'
 import t from 'tap'
-import type { AuthNeeds } from '../../src/core/auth.ts'
-import type { Account, Caller, NewAccount, PasswordHash } from '../../src/core/ports.ts'
-import { createServerKeys } from '../../src/core/server-keys.ts'
-import { letterCounter, resendVerification, verifyEmail } from '../../src/core/verify-email.ts'
+import { resendVerification, verifyEmail } from '../../src/core/verify-email.ts'
 import type { Mailer } from '../../src/mail/mailer.ts'
 import { createMailboxMailer, createSmtpMailer } from '../../src/mail/mailer.ts'
-import type { OutboxOptions, OutboxTiming, RunningOutbox } from '../../src/mail/outbox.ts'
-import { startOutbox } from '../../src/mail/outbox.ts'
-import { openDatabase } from '../../src/store/database.ts'
 import { createMailboxStore } from '../../src/store/mailbox.ts'
-import { createOutboxStore } from '../../src/store/outbox.ts'
-import { createStore } from '../../src/store/store.ts'
-import { createTestDatabase } from '../helpers/postgres.ts'
+import { caller, FROM, latch, linkOf, outboxWorld as world } from '../helpers/outbox.ts'
 import { createSmtpServer } from '../helpers/smtp.ts'
-
-const FROM = 'Example <no-reply@auth.example.com>'
-const VERIFY_URL = 'https://auth.example.com/verify-email?from=letter'
-const caller: Caller = { ip: '192.0.2.1', userAgent: 'test' }
-const keys = createServerKeys([{ kid: 'a', secret: Buffer.alloc(32, 1) }])
-const quick: OutboxTiming = {
-  leaseSeconds: 30,
-  sendSeconds: 10,
-  retrySeconds: [0.05],
-  pollSeconds: 0.02,
-  idleSeconds: 0.2,
-  stopSeconds: 2,
-}
 
 t.test('a letter is delivered once by two workers that share the outbox', async (t) => {
   const { start, signUp, rows, smtp } = await world(t)
@@ -396,106 +374,3 @@ t.test('the mailbox forgets the oldest letters beyond 500', async (t) => {
   t.equal(addresses[0], 'ada@example.com')
   t.notOk(addresses.includes('500@example.com'))
 })
-
-interface Row {
-  readonly id: string
-  readonly attempts: number
-  readonly sent_at: Date | null
-  readonly failed_at: Date | null
-  readonly last_error: string | null
-}
-
-interface LogLine {
-  readonly message: string
-  readonly reason?: string
-}
-
-/** A database, a mail server, and workers between them that are stopped in the end. */
-async function world(t: Test) {
-  const { url, pool } = await createTestDatabase(t)
-  const database = openDatabase({ url, poolMax: 4, onIdleError: () => {} })
-  t.teardown(() => database.close())
-  const smtp = await createSmtpServer(t)
-  const store = createStore(database, 3600)
-  const outbox = createOutboxStore(database)
-  const logged: LogLine[] = []
-  const write = (fields: object, message: string) => {
-    logged.push({ ...fields, message })
-  }
-  // The two verbs at hand need no more than this of all that the others do.
-  const needs = { keys, accounts: store.accounts, outbox: { wake() {} } } as unknown as AuthNeeds
-
-  return {
-    pool,
-    database,
-    smtp,
-    outbox,
-    logged,
-    needs,
-    find: (id: number) => store.accounts.find(id),
-
-    async start(
-      timing: Partial<OutboxTiming> = {},
-      parts: Partial<OutboxOptions> = {},
-    ): Promise<RunningOutbox> {
-      const ours = createSmtpMailer({ url: smtp.url, from: FROM, requireTls: false })
-      const worker = startOutbox({
-        store: outbox,
-        mailer: ours,
-        keys,
-        links: { verifyUrl: VERIFY_URL },
-        log: { info: write, warn: write, error: write },
-        timing: { ...quick, ...timing },
-        ...parts,
-      })
-      t.teardown(async () => {
-        await worker.stop()
-        ours.close()
-      })
-      return worker
-    },
-
-    async signUp(username: string, email = `${username}@example.com`): Promise<Account> {
-      const emailKey = email.toLowerCase()
-      const account: NewAccount = {
-        username,
-        usernameKey: username,
-        email,
-        emailKey,
-        emailVerified: false,
-        activated: false,
-        passwordHash: 'none$' as PasswordHash,
-        firstName: '',
-        lastName: '',
-        profile: {},
-      }
-      const created = await store.accounts.create(account, letterCounter(keys, emailKey), caller)
-      if (typeof created === 'string') throw new Error(created)
-      return created
-    },
-
-    async rows(): Promise<Row[]> {
-      return (await pool.query<Row>('SELECT * FROM outbox ORDER BY id')).rows
-    },
-
-    async until(holds: () => Promise<boolean>): Promise<void> {
-      const deadline = performance.now() + 10_000
-      while (!(await holds())) {
-        if (performance.now() > deadline) throw new Error('this was never so')
-        await sleep(10)
-      }
-    },
-  }
-}
-
-function linkOf(text: string | undefined): string {
-  return /https:\S+?(?=["<\s])/.exec(text ?? '')?.[0] ?? 'no link'
-}
-
-function latch() {
-  let open = () => {}
-  const opened = new Promise<void>((resolve) => {
-    open = resolve
-  })
-  return { opened, open: () => open() }
-}

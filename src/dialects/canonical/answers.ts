@@ -1,8 +1,9 @@
 import type { FastifyReply } from 'fastify'
-import type { Static } from 'typebox'
+import type { Static, TSchema } from 'typebox'
 import { Type } from 'typebox'
 import type { Grant } from '../../core/grant.ts'
 import type { Account } from '../../core/ports.ts'
+import type { RefreshCookie } from '../refresh-cookie.ts'
 
 /** A refusal, RFC 9457. */
 export const Problem = Type.Object(
@@ -22,11 +23,8 @@ export const Problem = Type.Object(
   { $id: 'Problem', description: 'A refusal (RFC 9457)' },
 )
 
-export const TokenAnswer = Type.Object({
+const CookieTokenAnswer = Type.Object({
   access: Type.String({ description: 'The access token, a JWT' }),
-  refresh: Type.String({
-    description: 'The refresh token; each refresh gives another one. Store it before use',
-  }),
   token_type: Type.Literal('Bearer'),
   expires_in: Type.Integer({ description: 'Life of the access token in seconds' }),
   refresh_expires_in: Type.Integer({
@@ -42,29 +40,37 @@ export const TokenAnswer = Type.Object({
   }),
 })
 
-export const AccountAnswer = Type.Object({
-  username: Type.String(),
-  email: Type.String(),
-  first_name: Type.String(),
-  last_name: Type.String(),
-  is_active: Type.Boolean({ description: 'False until the address is confirmed, where that is required' }),
-  profile: Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()])),
-})
+const BodyTokenAnswer = Type.Intersect([
+  Type.Object({
+    refresh: Type.String({
+      description: 'The refresh token; each refresh gives another one. Store it before use',
+    }),
+  }),
+  CookieTokenAnswer,
+])
 
-export const Success = Type.Object({ success: Type.Literal(true) })
-
-/** The refusals that any endpoint may give, for the document. */
-export function withProblems<T extends object>(answers: T) {
-  return { ...answers, '4xx': Problem, '5xx': Problem }
+/** How tokens are handed out: both in the body, or the refresh token in a cookie and nowhere else. */
+export interface TokenAnswers {
+  readonly schema: TSchema
+  answer(reply: FastifyReply, grant: Grant): object
 }
 
-/** Both tokens and whose they are. Never to be kept by a cache. */
-export function tokenAnswer(reply: FastifyReply, grant: Grant): Static<typeof TokenAnswer> {
-  reply.header('cache-control', 'no-store')
+export function tokenAnswers(cookie: RefreshCookie | undefined): TokenAnswers {
+  return {
+    schema: cookie === undefined ? BodyTokenAnswer : CookieTokenAnswer,
+    answer(reply, grant) {
+      reply.header('cache-control', 'no-store')
+      if (cookie === undefined) return { refresh: grant.refresh, ...accessAnswer(grant) }
+      cookie.set(reply, grant)
+      return accessAnswer(grant)
+    },
+  }
+}
+
+function accessAnswer(grant: Grant): Static<typeof CookieTokenAnswer> {
   const { account } = grant
   return {
     access: grant.access,
-    refresh: grant.refresh,
     token_type: 'Bearer',
     expires_in: grant.expiresIn,
     refresh_expires_in: grant.refreshExpiresIn,
@@ -77,6 +83,32 @@ export function tokenAnswer(reply: FastifyReply, grant: Grant): Static<typeof To
       roles: [...account.roles],
     },
   }
+}
+
+export const AccountAnswer = Type.Object({
+  username: Type.String(),
+  email: Type.String(),
+  first_name: Type.String(),
+  last_name: Type.String(),
+  is_active: Type.Boolean({ description: 'False until the address is confirmed, where that is required' }),
+  profile: Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()])),
+})
+
+/** An address, for a letter: what is wrong with it is said by the verb, to a browser on a page. */
+export const EmailBody = Type.Object({ email: Type.String() }, { additionalProperties: false })
+
+/** The token of a letter, in the link and in what its page sends. */
+export const TokenQuery = Type.Object({ token: Type.Optional(Type.String({ maxLength: 512 })) })
+export const TokenBody = Type.Object(
+  { token: Type.String({ minLength: 1, maxLength: 512 }) },
+  { additionalProperties: false },
+)
+
+export const Success = Type.Object({ success: Type.Literal(true) })
+
+/** The refusals that any endpoint may give, for the document. */
+export function withProblems<T extends object>(answers: T) {
+  return { ...answers, '4xx': Problem, '5xx': Problem }
 }
 
 export function accountAnswer(account: Account): Static<typeof AccountAnswer> {

@@ -1,5 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { refusalPage } from '../../pages/error.ts'
 import type { Refusal, RefusalCode } from '../../plugins/refusal.ts'
+import { asksForPage } from './forms.ts'
 
 /** How the canonical dialect says a refusal, in its answers and on the page `/errors/:code`. */
 export interface Words {
@@ -91,6 +93,12 @@ export const WORDS: Readonly<Record<RefusalCode, Words>> = {
     title: 'The account is disabled',
     detail: 'Ask the people who run this service.',
   },
+  origin_refused: {
+    status: 403,
+    title: 'This web page may not ask for that',
+    detail:
+      'With a refresh cookie, requests need the header Origin, and it must be that of this service or one of CORS_ORIGINS.',
+  },
   registration_closed: {
     status: 403,
     title: 'Registration is closed',
@@ -131,6 +139,10 @@ export function refuseWithProblem(publicUrl: string) {
     const { status, title, detail } = WORDS[code]
     if (status === 401) reply.header('www-authenticate', challenge(code))
     if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds)
+    if (request.routeOptions.config.page === true && asksForPage(request)) {
+      const words = { title, detail: refusal.detail ?? detail, retryAfterSeconds, requestId: request.id }
+      return reply.sendPage(refusalPage(words), status)
+    }
     return reply
       .code(status)
       .header('cache-control', 'no-store')

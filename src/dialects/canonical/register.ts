@@ -1,7 +1,9 @@
 import { Type } from 'typebox'
 import { callerOf } from '../../plugins/caller.ts'
 import { action } from '../../plugins/endpoint.ts'
-import { AccountAnswer, accountAnswer, TokenAnswer, tokenAnswer, withProblems } from './answers.ts'
+import type { RefreshCookie } from '../refresh-cookie.ts'
+import { AccountAnswer, accountAnswer, tokenAnswers, withProblems } from './answers.ts'
+import { endFormer } from './token.ts'
 
 const Body = Type.Object(
   {
@@ -17,21 +19,27 @@ const Body = Type.Object(
   },
 )
 
-export const registerAction = action({
-  guard: 'register',
-  summary: 'Create an account.',
-  description:
-    'With EMAIL_VERIFICATION=required the account waits for the link in the letter. A taken address is not revealed.' +
-    ' With EMAIL_VERIFICATION=off the answer also holds both tokens.',
-  body: Body,
-  answers: withProblems({ 201: Type.Intersect([AccountAnswer, Type.Partial(TokenAnswer)]) }),
-  async handle(request, reply) {
-    const { username, email, password, first_name = '', last_name = '', ...profile } = request.body
-    const { account, grant } = await request.server.auth.register(
-      { username, email, password, firstName: first_name, lastName: last_name, profile },
-      callerOf(request),
-    )
-    reply.code(201)
-    return { ...accountAnswer(account), ...(grant && tokenAnswer(reply, grant)) }
-  },
-})
+export function registerAction(cookie: RefreshCookie | undefined) {
+  const { schema, answer } = tokenAnswers(cookie)
+  return action({
+    guard: 'register',
+    summary: 'Create an account.',
+    description:
+      'With EMAIL_VERIFICATION=required the account waits for the link in the letter. A taken address is not revealed.' +
+      ' With EMAIL_VERIFICATION=off the answer also holds the tokens, as that of /token does.',
+    body: Body,
+    answers: withProblems({ 201: Type.Intersect([AccountAnswer, Type.Partial(schema)]) }),
+    async handle(request, reply) {
+      const former = cookie?.read(request)
+      const { username, email, password, first_name = '', last_name = '', ...profile } = request.body
+      const { account, grant } = await request.server.auth.register(
+        { username, email, password, firstName: first_name, lastName: last_name, profile },
+        callerOf(request),
+      )
+      reply.code(201)
+      if (grant === undefined) return accountAnswer(account)
+      await endFormer(request, former)
+      return { ...accountAnswer(account), ...answer(reply, grant) }
+    },
+  })
+}

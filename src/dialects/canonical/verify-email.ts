@@ -1,76 +1,60 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
-import { AuthError } from '../../core/errors.ts'
-import { PAGE_HEADERS } from '../../pages/layout.ts'
-import { letterAskedForPage, linkInvalidPage, verifiedPage, verifyPage } from '../../pages/verify.ts'
+import { letterAskedForPage, linkInvalidPage, resendPage, verifiedPage, verifyPage } from '../../pages/verify.ts'
 import { callerOf } from '../../plugins/caller.ts'
 import { action } from '../../plugins/endpoint.ts'
-import { Success, withProblems } from './answers.ts'
+import { EmailBody, Success, TokenBody, TokenQuery, withProblems } from './answers.ts'
+import { answerForm, faultsIn } from './forms.ts'
 
-/** Confirming an address, and the page that asks for it; `prefix` is where the dialect is mounted. */
-export function verifyEmailActions(prefix: string) {
-  const resendPath = { action: `${prefix}/resend-verification` }
+/** Confirming an address, and the page that asks for it; `base` is the path that the dialect is reached under. */
+export function verifyEmailActions(base: string) {
+  const resendForm = { action: `${base}/resend-verification` }
 
   const page = action({
     guard: 'open',
     summary: 'The page of a verification letter, with the button that confirms. Opening it changes nothing.',
-    query: Type.Object({ token: Type.Optional(Type.String({ maxLength: 512 })) }),
+    query: TokenQuery,
     answers: {},
     hidden: true,
+    page: true,
     handle(request, reply) {
       const { token } = request.query
-      if (token === undefined) return sendPage(reply, linkInvalidPage(resendPath), 400)
-      return sendPage(reply, verifyPage({ action: `${prefix}/verify-email`, token }))
+      if (token === undefined) return reply.sendPage(linkInvalidPage(resendForm), 400)
+      return reply.sendPage(verifyPage({ action: `${base}/verify-email`, token }))
     },
   })
 
   const confirm = action({
     guard: 'link',
     summary: 'Confirm an e-mail address by the token of its letter.',
-    body: Type.Object(
-      { token: Type.String({ minLength: 1, maxLength: 512 }) },
-      { additionalProperties: false },
-    ),
+    description: 'The link of the letter leads to a page that asks for this; GET and HEAD use up nothing.',
+    body: TokenBody,
     answers: withProblems({ 200: Success }),
-    async handle(request, reply) {
-      const confirmed = request.server.auth.verifyEmail(request.body.token, callerOf(request))
-      if (!asksForPage(request)) return confirmed.then(() => ({ success: true }))
-      return confirmed.then(
-        () => sendPage(reply, verifiedPage()),
-        (error: unknown) => {
-          if (error instanceof AuthError && error.code === 'link_invalid') {
-            return sendPage(reply, linkInvalidPage(resendPath), 400)
-          }
-          throw error
-        },
-      )
-    },
+    page: true,
+    handle: (request, reply) =>
+      answerForm(request, reply, request.server.auth.verifyEmail(request.body.token, callerOf(request)), {
+        done: verifiedPage,
+        refused: ({ code }) => (code === 'link_invalid' ? linkInvalidPage(resendForm) : undefined),
+      }),
   })
 
   const resend = action({
     guard: 'letter',
     summary:
       'Have the verification letter sent again. The answer is the same whether or not there is an account.',
-    body: Type.Object(
-      { email: Type.String({ minLength: 1, maxLength: 320 }) },
-      { additionalProperties: false },
-    ),
+    description: 'Up to three letters an hour go to one address, whatever asked for them; more are not sent.',
+    body: EmailBody,
     answers: withProblems({ 200: Success }),
-    async handle(request, reply) {
-      await request.server.auth.resendVerification(request.body.email, callerOf(request))
-      return asksForPage(request) ? sendPage(reply, letterAskedForPage()) : { success: true }
+    page: true,
+    handle(request, reply) {
+      const { email } = request.body
+      return answerForm(request, reply, request.server.auth.resendVerification(email, callerOf(request)), {
+        done: letterAskedForPage,
+        refused(refusal) {
+          const faults = faultsIn(refusal, 'email')
+          return faults && resendPage(resendForm, { value: email, faults })
+        },
+      })
     },
   })
 
   return { page, confirm, resend }
-}
-
-/** A browser that posts a form says so; a program that takes anything gets JSON. */
-function asksForPage(request: FastifyRequest): boolean {
-  return request.headers.accept?.includes('text/html') === true
-}
-
-function sendPage(reply: FastifyReply, page: string, status = 200): FastifyReply {
-  // The serializer of the route is for its JSON answers.
-  return reply.code(status).headers(PAGE_HEADERS).serializer(String).send(page)
 }

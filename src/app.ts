@@ -1,10 +1,9 @@
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import fastifyCors from '@fastify/cors'
-import fastifyHelmet from '@fastify/helmet'
 import type { FastifyBaseLogger, FastifyHttpOptions, FastifyInstance } from 'fastify'
 import Fastify, { LogController } from 'fastify'
-import { v7 as uuidV7 } from 'uuid'
 import type { Config } from './config.ts'
 import type { Policy } from './core/policy.ts'
 import { createServerKeys } from './core/server-keys.ts'
@@ -17,7 +16,7 @@ import { bcryptPoolPlugin } from './plugins/bcrypt-pool.ts'
 import { bodies } from './plugins/bodies.ts'
 import { databasePlugin } from './plugins/database.ts'
 import { devMailboxPlugin } from './plugins/dev-mailbox.ts'
-import { docsPlugin } from './plugins/docs.ts'
+import { docsPlugin, openApiPlugin } from './plugins/docs.ts'
 import { errorPagesPlugin } from './plugins/error-pages.ts'
 import { guardsPlugin } from './plugins/guards.ts'
 import { healthPlugin } from './plugins/health.ts'
@@ -27,6 +26,7 @@ import { metricsPlugin } from './plugins/metrics.ts'
 import { refusal } from './plugins/refusal.ts'
 import { logSerializers, requestLogPlugin } from './plugins/request-log.ts'
 import { revocationsPlugin } from './plugins/revocations.ts'
+import { securityHeadersPlugin } from './plugins/security-headers.ts'
 import { seenPlugin } from './plugins/seen.ts'
 
 /** What the configuration holds once nothing is missing: see `development.ts` for where the rest comes from. */
@@ -77,7 +77,7 @@ export async function buildApp(
     logger: config.logLevel === 'silent' ? false : { level: config.logLevel, serializers: logSerializers },
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
     logController: new LogController({ disableRequestLogging: true }),
-    genReqId: () => uuidV7(),
+    genReqId: () => randomUUID(),
   })
   const refuse = refuseWithProblem(config.publicUrl)
   const manner = { name: 'service', tag: 'Service', requireAccessToken: requireAccessToken('Bearer'), refuse }
@@ -88,7 +88,7 @@ export async function buildApp(
   app.decorateRequest('accessClaims', null)
   speakRefusals(app, refuse)
   await app.register(requestLogPlugin)
-  await app.register(fastifyHelmet, { contentSecurityPolicy: false })
+  await app.register(securityHeadersPlugin)
   await app.register(fastifyCors, {
     origin: [...config.corsOrigins],
     preflight: false,
@@ -128,6 +128,7 @@ export async function buildApp(
     audience: config.jwtAudience,
   })
 
+  await app.register(openApiPlugin, { manner })
   await app.register(healthPlugin, { manner })
   await app.register(errorPagesPlugin, { manner, words: WORDS })
   if (opensMailbox(config)) await app.register(devMailboxPlugin, { manner })

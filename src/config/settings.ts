@@ -82,7 +82,7 @@ export const settings = {
     required: 'production',
     inProduction: httpsOnly,
     about: 'How the world reaches Keyturn: links in mail, error types and the issuer begin with it',
-    why: 'Never taken from a Host header, which a stranger writes and a reset letter would repeat',
+    why: 'Never taken from a Host header, which a stranger writes and a letter would repeat',
   }),
   dialects: always({
     name: 'DIALECTS',
@@ -134,7 +134,7 @@ export const settings = {
     value: stringOrUri,
     default: { shown: 'PUBLIC_URL', from: ({ PUBLIC_URL }) => PUBLIC_URL },
     about: 'The iss of access tokens',
-    why: 'RFC 8414: the issuer is the URL under which its metadata is found',
+    why: 'A name that verifiers can tell apart from that of any other service',
   }),
   jwtAudience: always({
     name: 'JWT_AUDIENCE',
@@ -148,7 +148,7 @@ export const settings = {
     value: duration('10s', '24h'),
     default: '15m',
     about: 'Life of an access token',
-    why: 'The longest that a service which does not follow /revocations obeys a session that has ended',
+    why: 'The longest that a service which only verifies the JWT obeys a session that has ended',
   }),
   refreshTtlSeconds: always({
     name: 'REFRESH_TTL',
@@ -176,7 +176,7 @@ export const settings = {
     value: choice('recover', 'strict'),
     default: 'recover',
     about: 'After the grace an old refresh token may still be a lost answer (recover) or is a theft (strict)',
-    why: 'No honest client is logged out by its network, and a thief is still caught',
+    why: 'A phone that lost an answer may come back days later; what a thief can do meanwhile stands in SECURITY.md',
   }),
   registration: always({
     name: 'REGISTRATION',
@@ -197,7 +197,7 @@ export const settings = {
     value: integer(8, 64),
     default: '8',
     about: 'Shortest password, in characters',
-    why: 'NIST SP 800-63B and ASVS 6.2.1; they ask that 64 be possible, so it cannot be more',
+    why: 'ASVS 6.2.1; NIST SP 800-63B-4 asks for 15 where there is no second factor, and that 64 be possible',
   }),
   bcryptCost: always({
     name: 'BCRYPT_COST',

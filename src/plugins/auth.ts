@@ -51,6 +51,7 @@ export const authPlugin = fp<AuthPluginOptions>(
         events: app.store.events,
         passwords,
         accessTokens,
+        now,
         revoked: app.revokedSessions,
         refreshLimit: app.refreshLimit,
         outbox: app.outbox,

@@ -1,7 +1,7 @@
 import type { ServerKeys } from '../../src/core/server-keys.ts'
 
 /** More than all schedules of a run need; beyond it a MAC is made again. */
-const REMEMBERED_MAX = 200_000
+const REMEMBERED_MAX = 50_000
 
 /** The same keys and the same MACs, each made once: hundreds of thousands of schedules ask for the same few. */
 export function rememberMacs(keys: ServerKeys): ServerKeys {

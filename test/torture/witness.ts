@@ -110,6 +110,8 @@ export function createWitness(world: World): Witness {
     recorded(event, name) {
       witness.events[event.kind] = (witness.events[event.kind] ?? 0) + 1
       told.set(name, [...(told.get(name) ?? []), event.kind])
+      // Also where the answer to the logout was lost.
+      if (event.kind === 'logout') witness.loggedOut = true
     },
 
     answered(name, met, outcome, refresh, claims) {

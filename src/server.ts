@@ -37,13 +37,16 @@ async function serve({ config, demo, stop }: Completed, say: (line: string) => v
   const app = await buildApp(config)
   if (demo !== undefined) await createDemoUser(app, demo)
   await app.listen({ host: config.host, port: config.port })
-  const { close } = closeWithGrace({ delay: CLOSE_WITHIN_MS, logger: app.log, skip: [...STOP_SIGNALS] }, async ({ err }) => {
-    if (err !== undefined) app.log.error({ err }, 'ending after a defect')
-    app.health.drain()
-    await new Promise((resolve) => setTimeout(resolve, err === undefined ? DRAIN_MS[config.nodeEnv] : 0))
-    await app.close()
-    await stop()
-  })
+  const { close } = closeWithGrace(
+    { delay: CLOSE_WITHIN_MS, logger: app.log, skip: [...STOP_SIGNALS] },
+    async ({ err }) => {
+      if (err !== undefined) app.log.error({ err }, 'ending after a defect')
+      app.health.drain()
+      await new Promise((resolve) => setTimeout(resolve, err === undefined ? DRAIN_MS[config.nodeEnv] : 0))
+      await app.close()
+      await stop()
+    },
+  )
   // Under npm one Ctrl-C arrives twice, from the terminal and from npm: only the first one counts.
   let stopping = false
   for (const signal of STOP_SIGNALS) {

@@ -178,7 +178,10 @@ t.test('a disabled account is told so by its own password alone', async (t) => {
   const service = await startApp(t)
   const { username, password } = await register(service)
   await service.app.database.pool.query('UPDATE users SET disabled_at = now()')
-  t.match(await post(`${service.url}/token`, { username, password }), { status: 403, body: { code: 'account_disabled' } })
+  t.match(await post(`${service.url}/token`, { username, password }), {
+    status: 403,
+    body: { code: 'account_disabled' },
+  })
   const wrong = await post(`${service.url}/token`, { username, password: 'not it' })
   const unknown = await post(`${service.url}/token`, { username: somebody().username, password })
   t.match(wrong, { status: 401, body: { code: 'invalid_credentials' } })

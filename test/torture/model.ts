@@ -91,6 +91,7 @@ export function createModel(
       calls += 1
       const { generation } = claimsOf(token)
       const met = { party, generation, arrivedAt: world.now, failOvers: witness.failOvers }
+      witness.arrived(calls, met)
       return answer(calls, met, replicaOf(replica), token, key)
     },
     async checkStatus(index, access) {

@@ -73,7 +73,7 @@ export function createReplica({ world, chance, memory, witness, policy, locked }
 
   function record(event: SecurityEvent): void {
     world.note(() => `  event ${event.kind}`)
-    witness.recorded(event, Number(event.caller.ip))
+    witness.recorded(event, Number(event.caller.ip), memory.row, memory.now)
   }
 
   function markSeen(): void {

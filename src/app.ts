@@ -14,6 +14,7 @@ import { mountDialect, speakRefusals } from './dialects/dialect.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { bcryptPoolPlugin } from './plugins/bcrypt-pool.ts'
 import { bodies } from './plugins/bodies.ts'
+import { clientErrors } from './plugins/client-errors.ts'
 import { databasePlugin } from './plugins/database.ts'
 import { devMailboxPlugin } from './plugins/dev-mailbox.ts'
 import { docsPlugin, openApiPlugin } from './plugins/docs.ts'
@@ -72,14 +73,15 @@ export async function buildApp(
   config: RunnableConfig,
   world: World = { now: Date.now, random: Math.random },
 ): Promise<FastifyInstance> {
+  const refuse = refuseWithProblem(config.publicUrl)
   const app = Fastify({
     ...limits,
+    ...clientErrors(refuse),
     logger: config.logLevel === 'silent' ? false : { level: config.logLevel, serializers: logSerializers },
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
   })
-  const refuse = refuseWithProblem(config.publicUrl)
   const manner = { name: 'service', tag: 'Service', requireAccessToken: requireAccessToken('Bearer'), refuse }
   const keys = createServerKeys(config.serverSecrets)
   const { publicUrl, emailVerification } = config
@@ -138,5 +140,16 @@ export async function buildApp(
 }
 
 function policyOf(config: Config): Policy {
-  return { ...config, limitsLogins: config.rateLimit }
+  return {
+    accessTtlSeconds: config.accessTtlSeconds,
+    refreshTtlSeconds: config.refreshTtlSeconds,
+    refreshIdleTtlSeconds: config.refreshIdleTtlSeconds,
+    refreshGraceSeconds: config.refreshGraceSeconds,
+    refreshReplay: config.refreshReplay,
+    registration: config.registration,
+    emailVerification: config.emailVerification,
+    passwordMinLength: config.passwordMinLength,
+    bcryptCost: config.bcryptCost,
+    limitsLogins: config.rateLimit,
+  }
 }

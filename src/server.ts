@@ -5,7 +5,7 @@ import { buildApp } from './app.ts'
 import type { Config } from './config.ts'
 import { ConfigError, EXIT_CONFIG, readConfig, withPort } from './config.ts'
 import type { Completed } from './development.ts'
-import { complete, createDemoUser } from './development.ts'
+import { complete, putDemoUser } from './development.ts'
 import { migrate } from './store/migrate.ts'
 
 /** How long load balancers get to see that the service is not ready before it stops taking connections. */
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
 async function serve({ config, demo, stop }: Completed, say: (line: string) => void): Promise<void> {
   await migrate(config.databaseUrl, undefined, { waitSeconds: WAIT_FOR_DATABASE_SECONDS })
   const app = await buildApp(config)
-  if (demo !== undefined) await createDemoUser(app, demo)
+  if (demo !== undefined) await putDemoUser(app, demo)
   await app.listen({ host: config.host, port: config.port })
   const { close } = closeWithGrace(
     { delay: CLOSE_WITHIN_MS, logger: app.log, skip: [...STOP_SIGNALS] },

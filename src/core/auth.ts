@@ -40,7 +40,7 @@ export interface AuthNeeds {
   /** Milliseconds since 1970, by the clock that access tokens are judged by. */
   readonly now: () => number
   /** Counts a refresh verdict for the metrics. */
-  readonly count: (verdict: RefreshOutcome | 'theft' | 'refused') => void
+  readonly count: (verdict: RefreshOutcome | 'overtaken' | 'theft' | 'refused') => void
 }
 
 /** The verbs of the service. Every dialect says these and no others. */

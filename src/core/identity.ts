@@ -64,5 +64,6 @@ export function emailFaults(email: string): string[] {
 
 /** Unicode's toNFKC_Casefold, as near as JavaScript comes to it. This is the one place that decides. */
 function foldKey(name: string): string {
-  return name.normalize('NFKC').toLowerCase().normalize('NFKC')
+  // Casefolding knows one sigma, lower-casing two.
+  return name.normalize('NFKC').toLowerCase().replaceAll('ς', 'σ').normalize('NFKC')
 }

@@ -58,8 +58,18 @@ export async function register(needs: AuthNeeds, input: Registration, caller: Ca
     return { account: created, grant: undefined }
   }
 
-  const view = await needs.sessions.createFirst(newSession(needs, created.id, caller))
-  return { account: created, grant: view && makeGrant(needs, view) }
+  return { account: created, grant: await firstGrant(needs, created.id, caller) }
+}
+
+/** The account is made, whatever becomes of its first session: without one its owner signs in. */
+async function firstGrant(needs: AuthNeeds, userId: number, caller: Caller): Promise<Grant | undefined> {
+  try {
+    const view = await needs.sessions.createFirst(newSession(needs, userId, caller))
+    return view && makeGrant(needs, view)
+  } catch (error) {
+    if (error instanceof AuthError) return undefined
+    throw error
+  }
 }
 
 function refuseFaults(input: Registration, passwordMinLength: number): void {
@@ -83,6 +93,8 @@ function nameFaults(name: string): string[] {
 
 function profileFaults(profile: Profile): Record<string, string[]> {
   const names = Object.keys(profile)
+  const nameless = names.filter((name) => !/^[^\p{C}]{1,64}$/u.test(name))
+  if (nameless.length > 0) return { profile: ['Names of fields have 1 to 64 characters.'] }
   const reserved = names.filter(
     (name) => RESERVED_PROFILE_NAMES.has(name.toLowerCase()) || /password/i.test(name),
   )

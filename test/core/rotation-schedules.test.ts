@@ -121,6 +121,7 @@ if (REPLAY !== undefined) {
   const { log, finding, witness } = await replay(family, SEED, n)
   t.comment(`${FAMILIES[family]?.name}\n${log.join('\n')}`)
   t.comment(`finding: ${finding ?? 'none'}; broken: ${witness.broken.join(', ') || 'nothing'}`)
+  t.pass('shown')
 } else {
   t.comment(`KEYTURN_SEED=${SEED} KEYTURN_SCHEDULES=${SCHEDULES}`)
   defineTests(await runCampaign(SEED, SCHEDULES))

@@ -21,7 +21,9 @@ export const canonical: Dialect = {
       requireAccessToken: requireAccessToken('Bearer'),
       refuse: refuseWithProblem(options.publicUrl),
     }
-    const verifyEmail = verifyEmailActions(options.prefix)
+    const verifyEmail = verifyEmailActions(
+      new URL(options.publicUrl).pathname.replace(/\/$/, '') + options.prefix,
+    )
     endpoint(app, manner, '/register', 'Register', { POST: registerAction })
     endpoint(app, manner, '/verify-email', 'Verify e-mail', {
       GET: verifyEmail.page,

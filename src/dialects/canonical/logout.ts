@@ -21,12 +21,13 @@ export const logoutAction = action({
   guard: 'open',
   summary: 'End this session.',
   description:
-    'By the access token in the header, or by the refresh token in the body. A refresh token that names no living' +
+    'By the refresh token in the body, or else by the access token in the header. A refresh token that names no living' +
     ' session is answered the same (RFC 7009).',
   body: Body,
   answers: withProblems({ 200: Success }),
   async handle(request, reply) {
-    const tokens = { access: readToken(request, 'Bearer'), refresh: request.body.refresh }
+    const { refresh } = request.body
+    const tokens = { access: refresh === undefined ? readToken(request, 'Bearer') : undefined, refresh }
     await request.server.auth.logOut(tokens, callerOf(request))
     reply.header('cache-control', 'no-store')
     return { success: true }

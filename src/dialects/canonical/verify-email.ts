@@ -7,9 +7,9 @@ import { callerOf } from '../../plugins/caller.ts'
 import { action } from '../../plugins/endpoint.ts'
 import { Success, withProblems } from './answers.ts'
 
-/** Confirming an address, and the page that asks for it; `prefix` is where the dialect is mounted. */
-export function verifyEmailActions(prefix: string) {
-  const resendPath = { action: `${prefix}/resend-verification` }
+/** Confirming an address, and the page that asks for it; `base` is the path of the dialect as browsers see it. */
+export function verifyEmailActions(base: string) {
+  const resendPath = { action: `${base}/resend-verification` }
 
   const page = action({
     guard: 'open',
@@ -20,7 +20,7 @@ export function verifyEmailActions(prefix: string) {
     handle(request, reply) {
       const { token } = request.query
       if (token === undefined) return sendPage(reply, linkInvalidPage(resendPath), 400)
-      return sendPage(reply, verifyPage({ action: `${prefix}/verify-email`, token }))
+      return sendPage(reply, verifyPage({ action: `${base}/verify-email`, token }))
     },
   })
 

@@ -146,6 +146,16 @@ t.test(
   },
 )
 
+t.test('a session that does not rotate keeps its refresh token', async (t) => {
+  const service = await startApp(t)
+  const first = await signedIn(service)
+  await service.app.database.pool.query('UPDATE sessions SET rotates = false')
+  await age(service, 60 * 24 * 3600)
+  const kept = await refresh(service, first.refresh)
+  t.equal(outcomeOf(kept), 'kept')
+  t.equal(tokensOf(kept).refresh, first.refresh)
+})
+
 t.test('a session ends by its absolute life, by its idle life, and with its user', async (t) => {
   const service = await startApp(t)
   const end = async (change: string) => {

@@ -1,10 +1,9 @@
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import fastifyCors from '@fastify/cors'
-import fastifyHelmet from '@fastify/helmet'
 import type { FastifyBaseLogger, FastifyHttpOptions, FastifyInstance } from 'fastify'
 import Fastify, { LogController } from 'fastify'
-import { v7 as uuidV7 } from 'uuid'
 import type { Config } from './config.ts'
 import type { Policy } from './core/policy.ts'
 import { createServerKeys } from './core/server-keys.ts'
@@ -16,10 +15,12 @@ import { createRefreshCookie } from './dialects/refresh-cookie.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { bcryptPoolPlugin } from './plugins/bcrypt-pool.ts'
 import { bodies } from './plugins/bodies.ts'
+import { clientErrors } from './plugins/client-errors.ts'
 import { commonPasswordsPlugin } from './plugins/common-passwords.ts'
+
 import { databasePlugin } from './plugins/database.ts'
 import { devMailboxPlugin } from './plugins/dev-mailbox.ts'
-import { docsPlugin } from './plugins/docs.ts'
+import { docsPlugin, openApiPlugin } from './plugins/docs.ts'
 import { errorPagesPlugin } from './plugins/error-pages.ts'
 import { guardsPlugin } from './plugins/guards.ts'
 import { healthPlugin } from './plugins/health.ts'
@@ -30,6 +31,7 @@ import { pagesPlugin } from './plugins/pages.ts'
 import { refusal } from './plugins/refusal.ts'
 import { logSerializers, requestLogPlugin } from './plugins/request-log.ts'
 import { revocationsPlugin } from './plugins/revocations.ts'
+import { securityHeadersPlugin } from './plugins/security-headers.ts'
 import { seenPlugin } from './plugins/seen.ts'
 import { wellKnownPlugin } from './plugins/well-known.ts'
 
@@ -76,14 +78,15 @@ export async function buildApp(
   config: RunnableConfig,
   world: World = { now: Date.now, random: Math.random },
 ): Promise<FastifyInstance> {
+  const refuse = refuseWithProblem(config.publicUrl)
   const app = Fastify({
     ...limits,
+    ...clientErrors(refuse),
     logger: config.logLevel === 'silent' ? false : { level: config.logLevel, serializers: logSerializers },
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
     logController: new LogController({ disableRequestLogging: true }),
-    genReqId: () => uuidV7(),
+    genReqId: () => randomUUID(),
   })
-  const refuse = refuseWithProblem(config.publicUrl)
   const manner = { name: 'service', tag: 'Service', requireAccessToken: requireAccessToken('Bearer'), refuse }
   const keys = createServerKeys(config.serverSecrets)
   const { publicUrl, emailVerification } = config
@@ -93,7 +96,7 @@ export async function buildApp(
   app.decorateRequest('accessClaims', null)
   speakRefusals(app, refuse)
   await app.register(requestLogPlugin)
-  await app.register(fastifyHelmet, { contentSecurityPolicy: false })
+  await app.register(securityHeadersPlugin)
   await app.register(fastifyCors, {
     origin: [...config.corsOrigins],
     preflight: false,
@@ -142,6 +145,7 @@ export async function buildApp(
     audience: config.jwtAudience,
   })
 
+  await app.register(openApiPlugin, { manner })
   await app.register(healthPlugin, { manner })
   await app.register(errorPagesPlugin, { manner, words: WORDS })
   await app.register(wellKnownPlugin, { manner, changePasswordUrl: `${home}/request-reset` })
@@ -150,7 +154,13 @@ export async function buildApp(
     ? createRefreshCookie([new URL(publicUrl).origin, ...config.corsOrigins])
     : undefined
   for (const prefix of prefixes) {
-    const options = { prefix, publicUrl, emailVerification, passwordMinLength: config.passwordMinLength, cookie }
+    const options = {
+      prefix,
+      publicUrl,
+      emailVerification,
+      passwordMinLength: config.passwordMinLength,
+      cookie,
+    }
     await mountDialect(app, canonical, options)
   }
   app.setNotFoundHandler((request, reply) => refuse(refusal('not_found'), request, reply))
@@ -158,5 +168,17 @@ export async function buildApp(
 }
 
 function policyOf(config: Config): Policy {
-  return { ...config, limitsLogins: config.rateLimit }
+  return {
+    accessTtlSeconds: config.accessTtlSeconds,
+    refreshTtlSeconds: config.refreshTtlSeconds,
+    refreshIdleTtlSeconds: config.refreshIdleTtlSeconds,
+    refreshGraceSeconds: config.refreshGraceSeconds,
+    refreshReplay: config.refreshReplay,
+    registration: config.registration,
+    emailVerification: config.emailVerification,
+    passwordMinLength: config.passwordMinLength,
+    bcryptCost: config.bcryptCost,
+    passwordHistory: config.passwordHistory,
+    limitsLogins: config.rateLimit,
+  }
 }

@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import type { RunnableConfig } from './app.ts'
 import type { Config } from './config.ts'
 import { SecretKey } from './config.ts'
+import { putDemoAccount } from './store/demo-account.ts'
 import type { EmbeddedPostgres } from './store/embedded.ts'
 
 /** What the configuration leaves open outside production, filled in, and how to give it back. */
@@ -57,27 +58,10 @@ export async function complete(config: Config): Promise<Completed> {
   }
 }
 
-/** Creates the demo account, confirmed already, unless it is there; its password is the one in DATA_DIR. */
-export async function createDemoUser(app: FastifyInstance, demo: DemoUser): Promise<void> {
-  const caller = { ip: '127.0.0.1', userAgent: 'keyturn' }
-  const email = 'demo@example.com'
-  const created = await app.store.accounts.create(
-    {
-      username: demo.username,
-      usernameKey: demo.username,
-      email,
-      emailKey: email,
-      emailVerified: true,
-      activated: true,
-      passwordHash: await app.passwords.hash(demo.password),
-      firstName: 'Demo',
-      lastName: 'User',
-      profile: {},
-    },
-    undefined,
-    caller,
-  )
-  if (created === 'email_taken') app.log.warn('the demo account was not made: its address is taken')
+/** Sees to it that the demo user can sign in with the password in DATA_DIR, however the database got here. */
+export async function putDemoUser(app: FastifyInstance, { username, password }: DemoUser): Promise<void> {
+  const passwordHash = await app.passwords.hash(password)
+  await putDemoAccount(app.database, { username, email: 'demo@example.com', passwordHash })
 }
 
 async function startEmbedded(dataDir: string): Promise<EmbeddedPostgres> {

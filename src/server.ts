@@ -5,7 +5,7 @@ import { buildApp } from './app.ts'
 import type { Config } from './config.ts'
 import { ConfigError, EXIT_CONFIG, readConfig, withPort } from './config.ts'
 import type { Completed } from './development.ts'
-import { complete, createDemoUser } from './development.ts'
+import { complete, putDemoUser } from './development.ts'
 import { TemplateError } from './mail/read-templates.ts'
 import { migrate } from './store/migrate.ts'
 
@@ -13,6 +13,7 @@ import { migrate } from './store/migrate.ts'
 const DRAIN_MS = { production: 5000, development: 0, test: 0 }
 /** Requests in flight get this long to end; then the process ends without them. */
 const CLOSE_WITHIN_MS = 15_000
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const WAIT_FOR_DATABASE_SECONDS = 30
 
 await main()
@@ -36,15 +37,26 @@ async function main(): Promise<void> {
 async function serve({ config, demo, stop }: Completed, say: (line: string) => void): Promise<void> {
   await migrate(config.databaseUrl, undefined, { waitSeconds: WAIT_FOR_DATABASE_SECONDS })
   const app = await buildApp(config)
-  if (demo !== undefined) await createDemoUser(app, demo)
+  if (demo !== undefined) await putDemoUser(app, demo)
   await app.listen({ host: config.host, port: config.port })
-  closeWithGrace({ delay: CLOSE_WITHIN_MS, logger: app.log }, async ({ err }) => {
-    if (err !== undefined) app.log.error({ err }, 'ending after a defect')
-    app.health.drain()
-    await new Promise((resolve) => setTimeout(resolve, err === undefined ? DRAIN_MS[config.nodeEnv] : 0))
-    await app.close()
-    await stop()
-  })
+  const { close } = closeWithGrace(
+    { delay: CLOSE_WITHIN_MS, logger: app.log, skip: [...STOP_SIGNALS] },
+    async ({ err }) => {
+      if (err !== undefined) app.log.error({ err }, 'ending after a defect')
+      app.health.drain()
+      await new Promise((resolve) => setTimeout(resolve, err === undefined ? DRAIN_MS[config.nodeEnv] : 0))
+      await app.close()
+      await stop()
+    },
+  )
+  // Under npm one Ctrl-C arrives twice, from the terminal and from npm: only the first one counts.
+  let stopping = false
+  for (const signal of STOP_SIGNALS) {
+    process.on(signal, () => {
+      if (!stopping) close()
+      stopping = true
+    })
+  }
   for (const line of announce(config, demo)) say(line)
 }
 

@@ -61,9 +61,7 @@ const ROOMS: readonly Room[] = [
 /** Who may ask what time it is, and why it cannot be told instead. */
 const CLOCKS: Readonly<Record<string, string>> = {
   'app.ts': 'the world that is handed to the core, and that tests replace',
-  'plugins/revocations.ts': 'how far back the first look goes; from then on the clock of the database counts',
   'plugins/guards.ts': 'the windows of counters that live and die with this process',
-  'dialects/canonical/check-auth-status.ts': 'the answer says what time it is here',
 }
 
 /** Files that may be longer than `LINES_MAX`, up to where, and why. */

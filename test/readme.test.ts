@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -228,21 +228,24 @@ interface Service {
 
 /** What `npm start` starts, as a stranger has it: nothing set, except that nobody else is in the way. */
 async function startService(t: Tap): Promise<Service> {
-  const dataDir = join(await mkdtemp(join(tmpdir(), 'keyturn-readme-')), 'data')
-  const process_ = spawn(process.execPath, ['--import', './tools/ts.mjs', 'src/server.ts'], {
+  const area = await mkdtemp(join(tmpdir(), 'keyturn-readme-'))
+  const dataDir = join(area, 'data')
+  const child = spawn(...plainly(process.execPath, ['--import', './tools/ts.mjs', 'src/server.ts']), {
     cwd: ROOT,
     env: { ...bareEnvironment(), DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'warn' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   t.teardown(async () => {
-    if (process_.exitCode !== null || process_.signalCode !== null) return
-    process_.kill('SIGTERM')
-    await once(process_, 'exit')
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGTERM')
+      await once(child, 'exit')
+    }
+    await rm(area, { recursive: true, force: true })
   })
-  const output = await untilPrinted(process_, /curl -s \S+ -d username=demo -d password=\S+\n/)
+  const output = await untilPrinted(child, /curl -s \S+ -d username=demo -d password=\S+\n/)
   const kept: { jwtSecret: string } = JSON.parse(readFileSync(join(dataDir, 'development.json'), 'utf8'))
   const url = /^ {2}Service +(\S+)$/m.exec(output)?.[1] ?? ''
-  return { process: process_, url, dataDir, output, jwtSecrets: `development:${kept.jwtSecret}` }
+  return { process: child, url, dataDir, output, jwtSecrets: `development:${kept.jwtSecret}` }
 }
 
 function untilPrinted({ stdout }: ChildProcess, wanted: RegExp): Promise<string> {
@@ -263,9 +266,14 @@ function bareEnvironment(): Record<string, string> {
   return { PATH: dirname(process.execPath) + delimiter + PATH, HOME, ...(TMPDIR ? { TMPDIR } : {}) }
 }
 
+/** Without the loader that tap puts into the environment of every process, which is no stranger's and slow. */
+function plainly(file: string, args: readonly string[]): [file: string, args: string[]] {
+  return ['sh', ['-c', 'unset NODE_OPTIONS; exec "$0" "$@"', file, ...args]]
+}
+
 async function run(file: string, args: readonly string[], env: Record<string, string> = {}): Promise<string> {
-  const options = { cwd: ROOT, env: { ...bareEnvironment(), ...env }, timeout: 20_000 }
-  return (await promisify(execFile)(file, args, options)).stdout
+  const options = { cwd: ROOT, env: { ...bareEnvironment(), ...env }, timeout: 60_000 }
+  return (await promisify(execFile)(...plainly(file, args), options)).stdout
 }
 
 /** Runs what a stranger would paste, and stops at the first failure. */

@@ -25,13 +25,17 @@ async function dataDirectory(t: Test): Promise<string> {
   return directory
 }
 
-function spawnServer(t: Test, settings: Record<string, string>): { process: ChildProcess; output: () => string } {
+function spawnServer(
+  t: Test,
+  settings: Record<string, string>,
+): { process: ChildProcess; output: () => string } {
   const child = spawn(process.execPath, ['--import', './tools/ts.mjs', 'src/server.ts'], {
     env: { PATH: process.env['PATH'], TMPDIR: tmpdir(), PORT: '0', BCRYPT_COST: '4', ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let printed = ''
-  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text) => (printed += text))
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding('utf8').on('data', (text) => (printed += text))
   t.teardown(async () => {
     if (child.exitCode === null && child.signalCode === null) {
       child.kill('SIGKILL')
@@ -54,7 +58,10 @@ function start(t: Test, settings: Record<string, string>): Promise<Started> {
 
 /** Signs in as the printed line says. */
 async function signInAsPrinted([, url = '', username = '', password = '']: RegExpExecArray): Promise<number> {
-  const response = await fetch(`${url}/token`, { method: 'POST', body: new URLSearchParams({ username, password }) })
+  const response = await fetch(`${url}/token`, {
+    method: 'POST',
+    body: new URLSearchParams({ username, password }),
+  })
   return response.status
 }
 
@@ -78,18 +85,21 @@ async function untilNothingRunsIn(directory: string): Promise<void> {
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  t.test(`${signal} ends the service and its database, and the next start finds everything as it was`, async (t) => {
-    const directory = await dataDirectory(t)
-    const first = await start(t, { DATA_DIR: directory })
-    t.equal(await signInAsPrinted(first.curl), 200)
-    first.process.kill(signal)
-    t.same(await once(first.process, 'exit'), [0, null])
-    t.same(await processesIn(directory), [], 'nothing is left running')
+  t.test(
+    `${signal} ends the service and its database, and the next start finds everything as it was`,
+    async (t) => {
+      const directory = await dataDirectory(t)
+      const first = await start(t, { DATA_DIR: directory })
+      t.equal(await signInAsPrinted(first.curl), 200)
+      first.process.kill(signal)
+      t.same(await once(first.process, 'exit'), [0, null])
+      t.same(await processesIn(directory), [], 'nothing is left running')
 
-    const second = await start(t, { DATA_DIR: directory })
-    t.equal(second.curl[3], first.curl[3], 'the password of the demo user is still the same')
-    t.equal(await signInAsPrinted(second.curl), 200)
-  })
+      const second = await start(t, { DATA_DIR: directory })
+      t.equal(second.curl[3], first.curl[3], 'the password of the demo user is still the same')
+      t.equal(await signInAsPrinted(second.curl), 200)
+    },
+  )
 }
 
 t.test('a second start on one DATA_DIR is refused in words, and the first goes on', async (t) => {
@@ -116,7 +126,11 @@ t.test('kill -9 leaves nothing running, and the next start recovers', async (t) 
 })
 
 t.test('wrong settings end the start with 78 and are named, all of them', async (t) => {
-  const { process: child, output } = spawnServer(t, { ACCESS_TTL: '900', EMAIL_VERIFICATON: 'off', PORT: 'x' })
+  const { process: child, output } = spawnServer(t, {
+    ACCESS_TTL: '900',
+    EMAIL_VERIFICATON: 'off',
+    PORT: 'x',
+  })
   t.same(await once(child, 'exit'), [78, null])
   t.match(output(), /ACCESS_TTL/)
   t.match(output(), /PORT/)
@@ -125,9 +139,14 @@ t.test('wrong settings end the start with 78 and are named, all of them', async 
 
 t.test('production starts nothing of its own', async (t) => {
   const directory = await dataDirectory(t)
-  const { process: child, output } = spawnServer(t, { NODE_ENV: 'production', DATA_DIR: directory, BCRYPT_COST: '12' })
+  const { process: child, output } = spawnServer(t, {
+    NODE_ENV: 'production',
+    DATA_DIR: directory,
+    BCRYPT_COST: '12',
+  })
   t.same(await once(child, 'exit'), [78, null])
-  for (const name of ['DATABASE_URL', 'JWT_SECRETS', 'SERVER_SECRETS', 'PUBLIC_URL', 'SMTP_URL']) t.match(output(), name)
+  for (const name of ['DATABASE_URL', 'JWT_SECRETS', 'SERVER_SECRETS', 'PUBLIC_URL', 'SMTP_URL'])
+    t.match(output(), name)
   t.same(await readdir(directory), [])
 })
 

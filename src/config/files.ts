@@ -11,7 +11,8 @@ export const stylesheet: Parser<string> = {
     const css = readText(path)
     if (css instanceof Wrong) return css
     if (Buffer.byteLength(css) > STYLESHEET_MAX_BYTES) return new Wrong('names a file of more than 64 KiB')
-    if (/<\/style/i.test(css)) return new Wrong('names a file with "</style" in it, which would end the style')
+    if (/<\/style/i.test(css))
+      return new Wrong('names a file with "</style" in it, which would end the style')
     return css.includes('\0') ? new Wrong('names a file with a NUL in it') : css
   },
 }

@@ -83,7 +83,7 @@ export const settings = {
     required: 'production',
     inProduction: httpsOnly,
     about: 'How the world reaches Keyturn: links in mail, error types and the issuer begin with it',
-    why: 'Never taken from a Host header, which a stranger writes and a reset letter would repeat',
+    why: 'Never taken from a Host header, which a stranger writes and a letter would repeat',
   }),
   dialects: always({
     name: 'DIALECTS',
@@ -135,7 +135,7 @@ export const settings = {
     value: stringOrUri,
     default: { shown: 'PUBLIC_URL', from: ({ PUBLIC_URL }) => PUBLIC_URL },
     about: 'The iss of access tokens',
-    why: 'RFC 8414: the issuer is the URL under which its metadata is found',
+    why: 'A name that verifiers can tell apart from that of any other service',
   }),
   jwtAudience: always({
     name: 'JWT_AUDIENCE',
@@ -149,7 +149,7 @@ export const settings = {
     value: duration('10s', '24h'),
     default: '15m',
     about: 'Life of an access token',
-    why: 'The longest that a service which does not follow /revocations obeys a session that has ended',
+    why: 'The longest that a service which only verifies the JWT obeys a session that has ended',
   }),
   refreshTtlSeconds: always({
     name: 'REFRESH_TTL',
@@ -177,13 +177,14 @@ export const settings = {
     value: choice('recover', 'strict'),
     default: 'recover',
     about: 'After the grace an old refresh token may still be a lost answer (recover) or is a theft (strict)',
-    why: 'No honest client is logged out by its network, and a thief is still caught',
+    why: 'A phone that lost an answer may come back days later; what a thief can do meanwhile stands in SECURITY.md',
   }),
   refreshCookie: always({
     name: 'REFRESH_COOKIE',
     value: onOff,
     default: 'off',
-    about: 'Whether the refresh token travels in a cookie instead of the body, for web pages on the same site',
+    about:
+      'Whether the refresh token travels in a cookie instead of the body, for web pages on the same site',
     why: 'An app keeps its token itself, and a cookie obliges every caller to name an allowed Origin',
   }),
   registration: always({
@@ -205,7 +206,7 @@ export const settings = {
     value: integer(8, 64),
     default: '8',
     about: 'Shortest password, in characters',
-    why: 'NIST SP 800-63B and ASVS 6.2.1; they ask that 64 be possible, so it cannot be more',
+    why: 'ASVS 6.2.1; NIST SP 800-63B-4 asks for 15 where there is no second factor, and that 64 be possible',
   }),
   passwordHistory: always({
     name: 'PASSWORD_HISTORY',

@@ -68,6 +68,8 @@ export function createAccessTokens(needs: AccessTokenNeeds): AccessTokens {
 
   function alive(claims: AccessClaims): AccessClaims | undefined {
     if (claims.exp * 1000 <= now() || revoked.has(claims.sid)) return undefined
+    // Older than ACCESS_TTL was made shorter: revocations are remembered only as long as a token may live now.
+    if (claims.exp - claims.iat > needs.ttlSeconds) return undefined
     seen.note(claims.sid, claims.gen)
     return claims
   }

@@ -55,12 +55,16 @@ export interface AuthNeeds {
   readonly revoked: RevokedSessions
   readonly refreshLimit: RefreshLimit
   readonly outbox: Outbox
+  /** Milliseconds since 1970, by the clock that access tokens are judged by. */
+  readonly now: () => number
   /** Counts a refresh verdict for the metrics. */
-  readonly count: (verdict: RefreshOutcome | 'theft' | 'refused') => void
+  readonly count: (verdict: RefreshOutcome | 'overtaken' | 'theft' | 'refused') => void
 }
 
 /** The verbs of the service. Every dialect says these and no others. */
 export interface Auth {
+  /** Milliseconds since 1970, by the clock that access tokens are judged by. */
+  now(): number
   register(input: Registration, caller: Caller): Promise<Registered>
   verifyEmail(token: string, caller: Caller): Promise<void>
   resendVerification(email: string, caller: Caller): Promise<void>
@@ -93,6 +97,7 @@ export interface Auth {
 /** The verbs, bound to what they need. */
 export function createAuth(needs: AuthNeeds): Auth {
   return {
+    now: needs.now,
     register: (input, caller) => register(needs, input, caller),
     verifyEmail: (token, caller) => verifyEmail(needs, token, caller),
     resendVerification: (email, caller) => resendVerification(needs, email, caller),

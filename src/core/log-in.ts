@@ -5,7 +5,15 @@ import { makeGrant, newSession } from './grant.ts'
 import { emailKey, usernameKey } from './identity.ts'
 import { assertPasswordSize } from './password.ts'
 import { LOGIN_FAILURES_PER_ACCOUNT } from './policy.ts'
-import type { AccountWithHash, Caller, Identifier, LoginAttempt, LoginCounters } from './ports.ts'
+import type {
+  AccountWithHash,
+  Caller,
+  Identifier,
+  LoginAttempt,
+  LoginCounters,
+  PasswordHash,
+  SessionView,
+} from './ports.ts'
 
 export type Credentials = ({ readonly username: string } | { readonly email: string }) & {
   readonly password: string
@@ -25,24 +33,16 @@ export async function logIn(needs: AuthNeeds, credentials: Credentials, caller: 
     throw new AuthError('rate_limited', { retryAfterSeconds: attempt.windowEndsInSeconds })
   }
 
-  const matches = await verifyAttempt(needs, credentials.password, attempt)
-  const { account } = attempt
-  if (!matches || account === undefined) {
-    await recordFailure(needs, attempt, caller, 'invalid_credentials')
-    throw new AuthError('invalid_credentials')
+  try {
+    const account = await authenticate(needs, credentials.password, attempt)
+    return makeGrant(needs, await openSession(needs, account, credentials.password, attempt, caller))
+  } catch (error) {
+    const code = error instanceof AuthError ? error.code : undefined
+    // Only a wrong guess counts: not a good password that was refused for another reason, and not our own trouble.
+    if (code !== 'invalid_credentials') await needs.accounts.refundLogin(attempt.counter)
+    if (code !== undefined && code !== 'unavailable') await recordFailure(needs, attempt, caller, code)
+    throw error
   }
-  if (account.disabled || !account.activated) {
-    const code = account.disabled ? 'account_disabled' : 'account_not_verified'
-    await needs.accounts.refundLogin(attempt.counter)
-    await recordFailure(needs, attempt, caller, code)
-    throw new AuthError(code)
-  }
-
-  const boughtWith = await renewHash(needs, account, credentials.password)
-  const view = await needs.sessions.create(newSession(needs, account.id, caller), boughtWith, attempt.counter)
-  // The password was changed or the account disabled while this request was on its way: the new state wins.
-  if (view === undefined) throw new AuthError('invalid_credentials')
-  return makeGrant(needs, view)
 }
 
 function identifierOf(credentials: Credentials): Identifier {
@@ -75,13 +75,61 @@ export async function verifyAttempt(
   }
 }
 
-/** Brings an old hash up to the cost in force; `replaceHash` leaves it alone where a password change was faster. */
-async function renewHash(needs: AuthNeeds, account: AccountWithHash, password: string) {
+/** The account, if this is its password and it may be signed in to. */
+async function authenticate(
+  needs: AuthNeeds,
+  password: string,
+  { account }: LoginAttempt,
+): Promise<AccountWithHash> {
+  const matches = await needs.passwords.verify(password, account?.passwordHash)
+  if (!matches || account === undefined) throw new AuthError('invalid_credentials')
+  if (account.disabled) throw new AuthError('account_disabled')
+  if (!account.activated) throw new AuthError('account_not_verified')
+  return account
+}
+
+/**
+ * Starts the session under the hash that the password matched. Where that hash was replaced meanwhile, by a change
+ * or by another sign-in that renewed it, the password is held against the new one, once.
+ */
+async function openSession(
+  needs: AuthNeeds,
+  account: AccountWithHash,
+  password: string,
+  attempt: LoginAttempt,
+  caller: Caller,
+): Promise<SessionView> {
+  const session = newSession(needs, account.id, caller)
+  const view = await needs.sessions.create(
+    session,
+    await renewHash(needs, account, password),
+    attempt.counter,
+  )
+  if (view !== undefined) return view
+
+  const present = (await needs.accounts.findForLink(account.id))?.account
+  const stillMatches = await needs.passwords.verify(password, present?.passwordHash)
+  if (present === undefined || !stillMatches) throw new AuthError('invalid_credentials')
+  const second = await needs.sessions.create(session, present.passwordHash, attempt.counter)
+  if (second === undefined) throw new AuthError('invalid_credentials')
+  return second
+}
+
+/** Brings an old hash up to the cost in force, if there is time for it; a password change that was faster wins. */
+async function renewHash(
+  needs: AuthNeeds,
+  account: AccountWithHash,
+  password: string,
+): Promise<PasswordHash> {
   if (!needs.passwords.isOutdated(account.passwordHash)) return account.passwordHash
-  const fresh = await needs.passwords.hash(password)
-  return (await needs.accounts.replaceHash(account.id, account.passwordHash, fresh))
-    ? fresh
-    : account.passwordHash
+  try {
+    const fresh = await needs.passwords.hash(password)
+    const isReplaced = await needs.accounts.replaceHash(account.id, account.passwordHash, fresh)
+    return isReplaced ? fresh : account.passwordHash
+  } catch (error) {
+    if (error instanceof AuthError && error.code === 'unavailable') return account.passwordHash
+    throw error
+  }
 }
 
 function recordFailure(

@@ -4,16 +4,16 @@ import { checkStatus } from './check-status.ts'
 import type { Caller } from './ports.ts'
 import { decodeRefreshToken } from './refresh-token.ts'
 
-/** What a client shows to be signed out by: either token, or both. */
+/** What a client shows to be signed out by. The refresh token decides where there is one. */
 export interface LogOut {
   readonly access: string | undefined
   readonly refresh: string | undefined
 }
 
 /**
- * Ends the session of the access token or of the refresh token, whatever its generation: a phone whose access
- * token has expired must be able to sign out. Beside a refresh token a bad access token is no matter, and a
- * refresh token that names no living session of ours is not told so (RFC 7009, 2.2). Once more is fine.
+ * Ends the session of the refresh token, whatever its generation, or else of the access token: a phone whose access
+ * token has expired must be able to sign out. A refresh token that names no living session of ours is not told so
+ * (RFC 7009, 2.2). Once more is fine.
  * @throws AuthError `token_missing` or `invalid_token` when the access token is all there is
  */
 export async function logOut(needs: AuthNeeds, { access, refresh }: LogOut, caller: Caller): Promise<void> {
@@ -23,8 +23,6 @@ export async function logOut(needs: AuthNeeds, { access, refresh }: LogOut, call
   }
   const claims = decodeRefreshToken(needs.keys, refresh)
   if (claims !== undefined) await endSession(needs, claims.sessionId, claims.userId, caller)
-  const other = access === undefined ? undefined : needs.accessTokens.verify(access)
-  if (other !== undefined) await endSession(needs, other.sid, other.user_id, caller)
 }
 
 /** Ends every session of the user, also those that are being started at this moment; returns how many. */

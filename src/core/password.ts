@@ -6,7 +6,7 @@ import type { BcryptPool, PasswordHash } from './ports.ts'
 export interface Passwords {
   /** @throws AuthError `unavailable` when too many are waiting to be hashed */
   hash(password: string): Promise<PasswordHash>
-  /** Always one bcrypt compare; against the decoy where there is no hash that could match. */
+  /** Always the work of one bcrypt compare at the cost in force; against a decoy where no hash could match. */
   verify(password: string, stored: PasswordHash | undefined): Promise<boolean>
   /** Whether a good sign-in should replace the stored hash: other cost or other algorithm than now. */
   isOutdated(stored: PasswordHash): boolean
@@ -20,19 +20,23 @@ const BCRYPT_FORM = /^\$2[ab]\$(\d\d)\$[./A-Za-z0-9]{53}$/
  * hexadecimal SHA-256 of the password, so hashes can move either way and bcrypt's cut at 72 bytes cuts nothing.
  */
 export function createPasswords(bcrypt: BcryptPool, cost: number): Passwords {
-  const decoy = decoyHash(cost)
   return {
     async hash(password) {
       return `${ALGORITHM}$${await bcrypt.hash(preHash(password), cost)}` as PasswordHash
     },
     async verify(password, stored) {
       const hash = stored === undefined ? undefined : bcryptPart(stored)
-      const matches = await bcrypt.compare(preHash(password), hash ?? decoy)
-      return matches && hash !== undefined
+      const input = preHash(password)
+      const matches = await bcrypt.compare(input, hash ?? decoyHash(cost))
+      if (matches || hash === undefined) return matches && hash !== undefined
+      // A hash of a lower cost gave its answer sooner. One more compare at each cost up to the one in force makes up
+      // for that, to the round: 2^c + 2^c + 2^(c+1) + … + 2^(cost-1) = 2^cost.
+      for (let lower = costOf(hash); lower < cost; lower += 1) await bcrypt.compare(input, decoyHash(lower))
+      return false
     },
     isOutdated(stored) {
       const hash = bcryptPart(stored)
-      return hash === undefined || Number(BCRYPT_FORM.exec(hash)?.[1]) !== cost
+      return hash === undefined || costOf(hash) !== cost
     },
   }
 }
@@ -61,6 +65,10 @@ function preHash(password: string): string {
 function bcryptPart(stored: PasswordHash): string | undefined {
   const hash = stored.startsWith(`${ALGORITHM}$`) ? stored.slice(ALGORITHM.length + 1) : ''
   return BCRYPT_FORM.test(hash) ? hash : undefined
+}
+
+function costOf(hash: string): number {
+  return Number(BCRYPT_FORM.exec(hash)?.[1])
 }
 
 /** A well-formed hash that nothing matches, at the cost in force, so that the unknown costs what the known costs. */

@@ -44,5 +44,11 @@ export const LOGIN_WINDOW_SECONDS = 15 * 60
 export const LETTERS_PER_ACCOUNT = 3
 export const LETTER_WINDOW_SECONDS = 3600
 
+/**
+ * Generations by which siblings may overtake a request inside the grace. Bounded, for a thief who rotates again and
+ * again keeps the grace open, and must not be able to keep the owner waiting for ever.
+ */
+export const OVERTAKEN_MAX = 8
+
 /** Lost answers in as many generations running, outside the grace and without an Idempotency-Key, that are believed. */
 export const LATE_REPLAYS_BELIEVED = 4

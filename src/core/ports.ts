@@ -58,6 +58,7 @@ export type EventKind =
   | 'refresh_kept'
   | 'refresh_healed'
   | 'refresh_replayed'
+  | 'refresh_overtaken'
   | 'refresh_lost_answer'
   | 'refresh_theft'
 
@@ -205,7 +206,7 @@ export interface RetryKey {
   readonly digest: Buffer
   /** Stored instead of `digest` when the key was used for the generation before: such a key counts as none. */
   readonly reusedDigest: Buffer
-  readonly previousDigests: readonly [Buffer, Buffer]
+  readonly previousDigests: readonly Buffer[]
 }
 
 export type RevocationReason =

@@ -25,6 +25,7 @@ export interface RefreshRequest {
 
 /** Lost races are judged again; more than this in a row is no race but a defect. */
 const ROUNDS_MAX = 8
+const RETRY_DIGEST_BYTES = 16
 
 /**
  * Exchanges a refresh token for the tokens of the next generation; an honest client whose answer was lost gets
@@ -39,11 +40,10 @@ export async function refresh(needs: AuthNeeds, request: RefreshRequest, caller:
   const key = retryKeyOf(needs.keys, claims, request.idempotencyKey)
   let healed = false
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
-    const rotated = await needs.sessions.rotate({
-      sessionId: claims.sessionId,
-      generation: claims.generation,
-      key,
-    })
+    const rotation = { sessionId: claims.sessionId, generation: claims.generation, key }
+    const rotated = await (round === 0
+      ? needs.sessions.rotate(rotation)
+      : needs.sessions.rotateAlone(rotation))
     if (rotated !== undefined) return answer(needs, rotated, healed ? 'healed' : 'rotated')
 
     const view = await needs.sessions.find(claims.sessionId)
@@ -84,6 +84,10 @@ async function act(
     case 'replay':
       await record('refresh_replayed')
       return answer(needs, view, 'replayed')
+    case 'overtaken':
+      await record('refresh_overtaken')
+      needs.count('overtaken')
+      throw new AuthError('unavailable', { retryAfterSeconds: 1 })
     case 'lost_answer':
       if (!verdict.counted) await record('refresh_lost_answer')
       else if (!(await needs.sessions.countLateReplay(sessionId, generation, caller))) return 'again'
@@ -144,11 +148,17 @@ function retryKeyOf(
     const message = 'Send 16 to 128 printable ASCII characters without spaces, new for every refresh.'
     throw new AuthError('validation_failed', { fields: { 'Idempotency-Key': [message] } })
   }
-  const digest = (use: 'fresh' | 'reused', generation: number) =>
-    keys.mac('idempotency', claims.key, `${use}:${claims.sessionId}:${generation}:${idempotencyKey}`, 16)
+  const message = (use: 'fresh' | 'reused', generation: number) =>
+    `${use}:${claims.sessionId}:${generation}:${idempotencyKey}`
+  const digest = (use: 'fresh' | 'reused') =>
+    keys.mac('idempotency', claims.key, message(use, claims.generation), RETRY_DIGEST_BYTES)
+  // The generation before may have been made under a secret that has stopped signing since.
+  const previous = (['fresh', 'reused'] as const).flatMap((use) =>
+    keys.macWithEach('idempotency', message(use, claims.generation - 1), RETRY_DIGEST_BYTES),
+  )
   return {
-    digest: digest('fresh', claims.generation),
-    reusedDigest: digest('reused', claims.generation),
-    previousDigests: [digest('fresh', claims.generation - 1), digest('reused', claims.generation - 1)],
+    digest: digest('fresh'),
+    reusedDigest: digest('reused'),
+    previousDigests: previous,
   }
 }

@@ -76,8 +76,18 @@ export async function register(needs: AuthNeeds, input: Registration, caller: Ca
     return { account: created, grant: undefined }
   }
 
-  const view = await needs.sessions.createFirst(newSession(needs, created.id, caller))
-  return { account: created, grant: view && makeGrant(needs, view) }
+  return { account: created, grant: await firstGrant(needs, created.id, caller) }
+}
+
+/** The account is made, whatever becomes of its first session: without one its owner signs in. */
+async function firstGrant(needs: AuthNeeds, userId: number, caller: Caller): Promise<Grant | undefined> {
+  try {
+    const view = await needs.sessions.createFirst(newSession(needs, userId, caller))
+    return view && makeGrant(needs, view)
+  } catch (error) {
+    if (error instanceof AuthError) return undefined
+    throw error
+  }
 }
 
 function taken(field: string, message: string): AuthError {

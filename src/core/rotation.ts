@@ -1,5 +1,5 @@
 import type { Policy } from './policy.ts'
-import { LATE_REPLAYS_BELIEVED } from './policy.ts'
+import { LATE_REPLAYS_BELIEVED, OVERTAKEN_MAX } from './policy.ts'
 
 /** What the verdict needs to know of a session: its row, the clock of the database and whether its user may act. */
 export interface SessionState {
@@ -32,15 +32,17 @@ export type Verdict =
   | { readonly kind: 'healed' }
   | { readonly kind: 'rotate' }
   | { readonly kind: 'replay' }
+  | { readonly kind: 'overtaken' }
   | { readonly kind: 'lost_answer'; readonly counted: boolean }
   | { readonly kind: 'theft' }
 
 /**
- * The refresh verdict, rules 1 to 11 in their order; the first that matches wins. Pure: the row, the request,
+ * The refresh verdict, rules 1 to 11 in their order with one between 5 and 6; the first that matches wins. Pure: the row, the request,
  * the database's clock (milliseconds since 1970) and the policy are all it knows.
  *
  * A client that lost an answer comes back with the token before the current one; so does a thief. Inside the
- * grace nobody is asked. After it, whoever brings the Idempotency-Key that made the current generation made it;
+ * grace nobody is asked; a request that siblings have overtaken by more than two generations meanwhile, or by a heal,
+ * gets no token, but it is no theft either: its tab finds a newer token in the storage. After it, whoever brings the Idempotency-Key that made the current generation made it;
  * and once the current generation's access token has been seen, its holder has no reason to come back with the
  * older one. What remains is believed four generations running.
  */
@@ -53,7 +55,7 @@ export function judgeRefresh(
   if (session === undefined) return { kind: 'dead', reason: 'unknown' }
   if (session.revokedAt !== undefined) return { kind: 'dead', reason: 'revoked' }
   if (session.userDisabled) return { kind: 'dead', reason: 'disabled' }
-  if (isExpired(session, now, policy)) return { kind: 'dead', reason: 'expired' }
+  if (isExpired(session, presented, now, policy)) return { kind: 'dead', reason: 'expired' }
 
   if (!session.rotates) return { kind: 'keep' }
 
@@ -64,6 +66,7 @@ export function judgeRefresh(
 
   const graceIsOver = now > session.rotatedAt + policy.refreshGraceSeconds * 1000
   if (!graceIsOver && c >= g - 2 && c >= session.floorGeneration) return { kind: 'replay' }
+  if (!graceIsOver && c >= g - OVERTAKEN_MAX) return { kind: 'overtaken' }
   if (policy.refreshReplay === 'strict' || c < g - 1) return { kind: 'theft' }
 
   if (isSameKey(session.retryKey, presented.retryKey)) return { kind: 'lost_answer', counted: false }
@@ -73,10 +76,19 @@ export function judgeRefresh(
   return { kind: 'theft' }
 }
 
-/** Past the absolute end, or, where the session rotates, not refreshed for the idle life. */
-function isExpired(session: SessionState, now: number, policy: RotationPolicy): boolean {
+/**
+ * Past the absolute end, or, where the session rotates, not refreshed for the idle life. A token ahead of the row
+ * proves that it was refreshed since, in commits that the database lost.
+ */
+function isExpired(
+  session: SessionState,
+  presented: Presented,
+  now: number,
+  policy: RotationPolicy,
+): boolean {
   if (now >= session.expiresAt) return true
-  return session.rotates && now >= session.rotatedAt + policy.refreshIdleTtlSeconds * 1000
+  const mayBeIdle = session.rotates && presented.generation <= session.generation
+  return mayBeIdle && now >= session.rotatedAt + policy.refreshIdleTtlSeconds * 1000
 }
 
 function isSameKey(stored: Buffer | undefined, presented: Buffer | undefined): boolean {

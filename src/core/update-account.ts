@@ -71,7 +71,5 @@ function judgeEdit(rules: ProfileRules, account: Account, edit: AccountEdit): Ac
 
 function isSame(one: Profile, other: Profile): boolean {
   const fields = Object.entries(one)
-  return (
-    fields.length === Object.keys(other).length && fields.every(([name, value]) => other[name] === value)
-  )
+  return fields.length === Object.keys(other).length && fields.every(([name, value]) => other[name] === value)
 }

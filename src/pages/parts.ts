@@ -40,7 +40,11 @@ export function faultsOf(id: string, filled: Pick<Filled, 'faults'> | undefined)
 }
 
 /** Ties a field to its hint and its faults, and brings whoever has to correct it straight there. */
-export function marked(id: string, filled: Pick<Filled, 'faults'> | undefined, hint?: string): Html | undefined {
+export function marked(
+  id: string,
+  filled: Pick<Filled, 'faults'> | undefined,
+  hint?: string,
+): Html | undefined {
   const isFaulty = filled !== undefined && filled.faults.length > 0
   const told = [...(hint === undefined ? [] : [hint]), ...(isFaulty ? [`${id}-fault`] : [])]
   if (told.length === 0) return undefined

@@ -57,6 +57,7 @@ export const authPlugin = fp<AuthPluginOptions>(
         passwords,
         commonPasswords: app.commonPasswords,
         accessTokens,
+        now,
         revoked: app.revokedSessions,
         refreshLimit: app.refreshLimit,
         outbox: app.outbox,

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { Caller } from '../core/ports.ts'
 
@@ -5,12 +6,23 @@ const USER_AGENT_MAX_LENGTH = 300
 
 /** Who is calling, in a form that any database takes: a plain address, and a User-Agent that is cut and clean. */
 export function callerOf(request: FastifyRequest): Caller {
-  return { ip: plainAddress(request.ip), userAgent: cleanText(request.headers['user-agent'] ?? '') }
+  return {
+    ip: plainAddress(request.ip) ?? plainAddress(request.socket.remoteAddress ?? '') ?? UNKNOWN_ADDRESS,
+    userAgent: cleanText(request.headers['user-agent'] ?? ''),
+  }
 }
 
-/** An IPv4 address also where the socket is dual-stack, and no zone: `::ffff:10.0.0.1`, `fe80::1%eth0`. */
-function plainAddress(ip: string): string {
-  return ip.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
+/** Of a socket that is gone already. */
+const UNKNOWN_ADDRESS = '0.0.0.0'
+
+/**
+ * An IPv4 address also where the socket is dual-stack, and neither zone, brackets nor port: `::ffff:10.0.0.1`,
+ * `fe80::1%eth0`, and what some gateways write into X-Forwarded-For, `[2001:db8::1]:443`. `undefined` for anything else.
+ */
+function plainAddress(ip: string): string | undefined {
+  const bare = /^\[([^\]]+)\](?::\d+)?$/.exec(ip)?.[1] ?? /^([\d.]+):\d+$/.exec(ip)?.[1] ?? ip
+  const plain = bare.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
+  return isIP(plain) === 0 ? undefined : plain
 }
 
 function cleanText(text: string): string {

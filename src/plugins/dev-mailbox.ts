@@ -69,12 +69,18 @@ export const devMailboxPlugin = fp<DevMailboxPluginOptions>(
   { name: 'dev-mailbox', dependencies: ['mail', 'guards', 'pages'] },
 )
 
-const FORWARDING_HEADERS = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']
+/** What proxies add, by whatever name: a call that brings one of these came from elsewhere. */
+const FORWARDING_HEADER =
+  /^(?:forwarded|via|x-forwarded|x-real-ip|x-client-ip|x-original|x-cluster|true-client|cf-)/
 
 function isLocal({ socket, headers }: FastifyRequest): boolean {
   const peer = socket.remoteAddress?.replace(/^::ffff:/, '') ?? ''
   const hostname = URL.canParse(`http://${headers.host}`) ? new URL(`http://${headers.host}`).hostname : ''
-  return isLoopback(peer) && isLoopback(hostname) && !FORWARDING_HEADERS.some((name) => name in headers)
+  return (
+    isLoopback(peer) &&
+    isLoopback(hostname) &&
+    !Object.keys(headers).some((name) => FORWARDING_HEADER.test(name))
+  )
 }
 
 function isLoopback(host: string): boolean {

@@ -1,13 +1,15 @@
 import fastifySwagger from '@fastify/swagger'
 import fastifySwaggerUi from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
+import type { Manner } from './endpoint.ts'
+import { action, endpoint } from './endpoint.ts'
 
 export interface DocsPluginOptions {
   readonly publicUrl: string
   readonly version: string
 }
 
-/** `/openapi.json`, made from the schemas that validate, and `/docs` to read and try it. Before every route. */
+/** Collects the schemas that validate into one document, and serves `/docs` to read and try it. Before every route. */
 export const docsPlugin = fp<DocsPluginOptions>(
   async (app, { publicUrl, version }) => {
     await app.register(fastifySwagger, {
@@ -26,9 +28,21 @@ export const docsPlugin = fp<DocsPluginOptions>(
       },
     })
     await app.register(fastifySwaggerUi, { routePrefix: '/docs', staticCSP: true })
-    app.get('/openapi.json', { schema: { hide: true } as object }, (_request, reply) =>
-      reply.send(app.swagger()),
-    )
   },
   { name: 'docs' },
+)
+
+/** `/openapi.json`: every endpoint that was registered after `docsPlugin`. */
+export const openApiPlugin = fp<{ readonly manner: Manner }>(
+  async (app, { manner }) => {
+    const openApi = action({
+      guard: 'open',
+      summary: 'This document.',
+      answers: {},
+      hidden: true,
+      handle: (_request, reply) => reply.send(app.swagger()),
+    })
+    endpoint(app, manner, '/openapi.json', 'OpenAPI', { GET: openApi })
+  },
+  { name: 'openapi', dependencies: ['docs', 'guards'] },
 )

@@ -32,6 +32,11 @@ export const healthPlugin = fp<HealthPluginOptions>(
         draining = true
       },
     })
+    // A connection that is kept alive would outlive the service: each gets its answer, and is closed after it.
+    app.addHook('onSend', (_request, reply, _payload, done) => {
+      if (draining) reply.header('connection', 'close')
+      done()
+    })
 
     async function databaseAnswers(): Promise<boolean> {
       try {

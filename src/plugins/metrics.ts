@@ -29,6 +29,7 @@ export const metricsPlugin = fp(
       'lost-answer': 0,
       healed: 0,
       kept: 0,
+      overtaken: 0,
       theft: 0,
       refused: 0,
     }

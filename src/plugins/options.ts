@@ -12,7 +12,11 @@ interface DescribedAction {
 /** OPTIONS of a path: the answer to a CORS preflight, or a description of what its methods take. */
 export function addOptions(
   app: FastifyInstance,
-  { url, name, allowed }: { readonly url: string; readonly name: string; readonly allowed: readonly string[] },
+  {
+    url,
+    name,
+    allowed,
+  }: { readonly url: string; readonly name: string; readonly allowed: readonly string[] },
   actions: Readonly<Record<string, DescribedAction>>,
 ): void {
   app.options(url, { schema: { hide: true } as FastifySchema }, (request, reply) => {

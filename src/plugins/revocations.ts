@@ -16,9 +16,9 @@ export interface RevocationsPluginOptions {
 
 const POLL_MS = 1000
 /** Revocations commit out of order: each poll looks back this far behind the one before. */
-const OVERLAP_MS = 10_000
+const OVERLAP_SECONDS = 10
 /** Beyond the life of the token: clocks of application and database differ. */
-const SLACK_MS = 60_000
+const SLACK_SECONDS = 60
 
 /**
  * The session ids revoked within an access life, in memory: loaded before the service is ready, then polled every
@@ -26,16 +26,16 @@ const SLACK_MS = 60_000
  */
 export const revocationsPlugin = fp<RevocationsPluginOptions>(
   async (app, { accessTtlSeconds }) => {
-    const keepMs = accessTtlSeconds * 1000 + SLACK_MS
+    const keepSeconds = accessTtlSeconds + SLACK_SECONDS
     const revokedAt = new Map<string, number>()
-    let lastAnswer: RevokedSince = await findRevokedSince(app.database, Date.now() - keepMs)
+    let lastAnswer: RevokedSince = await findRevokedSince(app.database, undefined, keepSeconds)
     learn(lastAnswer)
 
     function learn(answer: RevokedSince): void {
       for (const revocation of answer.revoked) revokedAt.set(revocation.sessionId, revocation.revokedAt)
       for (const [sessionId, at] of revokedAt) {
-        // Entries stand in the order in which they were learnt, hence nearly by age: the first young one ends it.
-        if (at > answer.now - keepMs) break
+        // Entries stand in the order in which they were learnt, which is nearly that of age: a young one ends it.
+        if (at > answer.now - keepSeconds * 1000) break
         revokedAt.delete(sessionId)
       }
     }
@@ -44,7 +44,7 @@ export const revocationsPlugin = fp<RevocationsPluginOptions>(
     let timer: NodeJS.Timeout | undefined
     async function poll(): Promise<void> {
       try {
-        lastAnswer = await findRevokedSince(app.database, lastAnswer.now - OVERLAP_MS)
+        lastAnswer = await findRevokedSince(app.database, lastAnswer.now, OVERLAP_SECONDS)
         learn(lastAnswer)
       } catch (error) {
         app.log.warn({ err: error }, 'revocations could not be polled')

@@ -13,7 +13,8 @@ export const wellKnownPlugin = fp<WellKnownPluginOptions>(
   async (app, { manner, changePasswordUrl }) => {
     const changePassword = action({
       guard: 'open',
-      summary: 'Leads password managers to the page for a new password (W3C, A Well-Known URL for Changing Passwords).',
+      summary:
+        'Leads password managers to the page for a new password (W3C, A Well-Known URL for Changing Passwords).',
       answers: {},
       hidden: true,
       handle: (_request, reply) => reply.header('cache-control', 'no-store').redirect(changePasswordUrl, 302),

@@ -1,4 +1,5 @@
 import { AuthError } from '../core/errors.ts'
+import { asStoreFailure } from './failure.ts'
 
 /** One statement answers for many: the answers stand in the order of what was asked. */
 export type RunBatch<Ask, Answer> = (asks: readonly Ask[]) => Promise<readonly Answer[]>
@@ -9,28 +10,40 @@ const WAITING_MAX = 4096
 /**
  * Group commit inside the process: whatever arrives while one statement is in flight goes out together as the
  * next one. What arrives alone goes at once, so nobody waits for company, and one in flight at a time means that
- * under load every commit is shared. A batch that fails, fails for each who is in it: its outcome is unknown.
+ * under load every commit is shared.
+ *
+ * When the database is away, a batch fails for each who is in it, its outcome being unknown, and for those behind
+ * it, who would only wait for the same end. When a statement is refused for what one of the batch asked, the others
+ * do not suffer: each then goes alone.
+ * @throws AuthError `unavailable` when too many wait
  */
 export function coalesce<Ask, Answer>(
   run: RunBatch<Ask, Answer>,
   maxBatch: number,
 ): (ask: Ask) => Promise<Answer> {
-  let waiting: { ask: Ask; resolve: (answer: Answer) => void; reject: (error: unknown) => void }[] = []
+  const waiting: { ask: Ask; resolve: (answer: Answer) => void; reject: (error: unknown) => void }[] = []
   let inFlight = false
+
+  type Waiting = (typeof waiting)[number]
+
+  async function runBatch(batch: readonly Waiting[]): Promise<void> {
+    try {
+      const answers = await run(batch.map(({ ask }) => ask))
+      // The batch was answered in full, so an index beyond it would be a defect of `run`.
+      for (const [index, { resolve }] of batch.entries()) resolve(answers[index] as Answer)
+    } catch (error) {
+      const isAway = asStoreFailure(error) instanceof AuthError
+      if (!isAway && batch.length > 1) {
+        for (const one of batch) await runBatch([one])
+        return
+      }
+      for (const { reject } of isAway ? [...batch, ...waiting.splice(0)] : batch) reject(error)
+    }
+  }
 
   async function flush(): Promise<void> {
     inFlight = true
-    while (waiting.length > 0) {
-      const batch = waiting.slice(0, maxBatch)
-      waiting = waiting.slice(maxBatch)
-      try {
-        const answers = await run(batch.map(({ ask }) => ask))
-        // The batch was answered in full, so an index beyond it would be a defect of `run`.
-        batch.forEach(({ resolve }, index) => void resolve(answers[index] as Answer))
-      } catch (error) {
-        for (const { reject } of [...batch, ...waiting.splice(0)]) reject(error)
-      }
-    }
+    while (waiting.length > 0) await runBatch(waiting.splice(0, maxBatch))
     inFlight = false
   }
 

@@ -9,17 +9,23 @@ export interface RevokedSince {
 const REVOKED_SINCE = `
   SELECT now() AS now, s.id, s.revoked_at
   FROM (SELECT 1) AS once
-  LEFT JOIN sessions s ON s.revoked_at > $1::timestamptz`
+  LEFT JOIN sessions s ON s.revoked_at > coalesce($1::timestamptz, now()) - make_interval(secs => $2::float8)
+  ORDER BY s.revoked_at`
 
 /**
- * The session ids revoked after `since` (milliseconds since 1970, the database's clock). Revocations commit out
- * of order, so the caller asks from somewhat before the last answer, and takes what it knows already once more.
+ * The session ids revoked after `overlapSeconds` before `since`, the oldest first; `since` is the clock of an earlier
+ * answer, or `undefined` for the database's clock now. Revocations commit out of order, so the caller asks for an
+ * overlap and takes what it knows already once more.
  */
-export async function findRevokedSince({ pool }: Database, since: number): Promise<RevokedSince> {
+export async function findRevokedSince(
+  { pool }: Database,
+  since: number | undefined,
+  overlapSeconds: number,
+): Promise<RevokedSince> {
   const { rows } = await pool.query<{ now: Date; id: string | null; revoked_at: Date | null }>({
     name: 'revoked_since',
     text: REVOKED_SINCE,
-    values: [new Date(since)],
+    values: [since === undefined ? null : new Date(since), overlapSeconds],
   })
   const [first] = rows
   if (first === undefined) throw new Error('the clock of the database is missing from the answer')

@@ -15,15 +15,15 @@ const DEADLOCK_DETECTED = '40P01'
  */
 const rotateStatement = (onLocked: 'SKIP LOCKED' | '') => `
   WITH asked AS (
-    SELECT * FROM unnest($1::uuid[], $2::integer[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[])
-      WITH ORDINALITY AS asked (id, generation, digest, reused_digest, previous_digest, previous_reused, ordinal)
+    SELECT * FROM unnest($1::uuid[], $2::integer[], $3::bytea[], $4::bytea[], $5::bytea[])
+      WITH ORDINALITY AS asked (id, generation, digest, reused_digest, previous_digests, ordinal)
   ), free AS (
     SELECT asked.*, s.user_id
     FROM asked
     JOIN sessions s ON s.id = asked.id
     JOIN users u ON u.id = s.user_id
     WHERE s.generation = asked.generation AND s.rotates AND s.revoked_at IS NULL AND u.disabled_at IS NULL
-      AND s.expires_at > now() AND s.rotated_at > now() - make_interval(secs => $7::integer)
+      AND s.expires_at > now() AND s.rotated_at > now() - make_interval(secs => $6::integer)
     ORDER BY s.id
     FOR UPDATE OF s ${onLocked}
   )
@@ -31,7 +31,7 @@ const rotateStatement = (onLocked: 'SKIP LOCKED' | '') => `
   SET generation = s.generation + 1,
       rotated_at = now(),
       late_replays = CASE WHEN s.late_generation = s.generation THEN s.late_replays ELSE 0 END,
-      retry_key = CASE WHEN s.retry_key IN (free.previous_digest, free.previous_reused)
+      retry_key = CASE WHEN position(s.retry_key IN free.previous_digests) > 0
                        THEN free.reused_digest ELSE free.digest END
   FROM free JOIN users u ON u.id = free.user_id
   WHERE s.id = free.id
@@ -56,8 +56,7 @@ export function createRotator({ pool }: Database, idleTtlSeconds: number): Rotat
       rotations.map(({ generation }) => generation),
       rotations.map(({ key }) => key?.digest),
       rotations.map(({ key }) => key?.reusedDigest),
-      rotations.map(({ key }) => key?.previousDigests[0]),
-      rotations.map(({ key }) => key?.previousDigests[1]),
+      rotations.map(({ key }) => key && Buffer.concat(key.previousDigests)),
       idleTtlSeconds,
     ]
     const { rows } = await retryDeadlock(() =>
@@ -72,30 +71,38 @@ export function createRotator({ pool }: Database, idleTtlSeconds: number): Rotat
     (rotations: readonly Rotation[]) => run({ name: 'rotate', text: ROTATE }, rotations),
     BATCH_MAX,
   )
-  const underWay = new Map<string, Promise<unknown>>()
+  const underWay = new Map<string, Promise<SessionView | undefined>>()
+
+  /**
+   * The first request of a session decides for those that come while it is under way: they have lost the race, and
+   * are judged from the row it leaves. So a storm on one session never takes more than one connection.
+   */
+  async function oneAtATime(
+    rotation: Rotation,
+    attempt: (rotation: Rotation) => Promise<SessionView | undefined>,
+  ): Promise<SessionView | undefined> {
+    const { sessionId } = rotation
+    const earlier = underWay.get(sessionId)
+    if (earlier !== undefined) {
+      await earlier
+      return undefined
+    }
+    const outcome = attempt(rotation)
+    underWay.set(sessionId, outcome)
+    try {
+      return await outcome
+    } finally {
+      underWay.delete(sessionId)
+    }
+  }
 
   return {
-    async rotate(rotation) {
-      const { sessionId } = rotation
-      const earlier = underWay.get(sessionId)
-      if (earlier !== undefined) {
-        // The first request of a session decides for those that come while it is under way: they have lost the
-        // race, and are judged from the row it leaves.
-        await earlier
-        return undefined
-      }
-      const attempt = shared(rotation)
-      underWay.set(sessionId, attempt)
-      try {
-        return await attempt
-      } finally {
-        underWay.delete(sessionId)
-      }
-    },
-    async rotateAlone(rotation) {
-      const [view] = await run({ name: 'rotate_alone', text: ROTATE_ALONE }, [rotation])
-      return view
-    },
+    rotate: (rotation) => oneAtATime(rotation, shared),
+    rotateAlone: (rotation) =>
+      oneAtATime(rotation, async () => {
+        const [view] = await run({ name: 'rotate_alone', text: ROTATE_ALONE }, [rotation])
+        return view
+      }),
   }
 }
 

@@ -70,7 +70,10 @@ const actStatement = (change: string, condition: string) => `
     UPDATE sessions SET ${change} WHERE id = $1 AND revoked_at IS NULL ${condition} RETURNING id, user_id, label
   ) `
 
-const HEAL = actStatement('generation = $3, floor_generation = $3', 'AND generation = $2 AND rotates')
+const HEAL = actStatement(
+  'generation = $3, floor_generation = $3, rotated_at = now()',
+  'AND generation = $2 AND rotates',
+)
 const COUNT_LATE_REPLAY = actStatement(
   'late_replays = late_replays + 1, late_generation = generation',
   'AND generation = $2 AND late_generation <> generation',

@@ -1,5 +1,8 @@
+import { DrizzleQueryError } from 'drizzle-orm/errors'
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
 import { drizzle } from 'drizzle-orm/node-postgres'
+import { DatabaseError } from 'pg'
+import { AuthError } from '../core/errors.ts'
 import type { Database } from './database.ts'
 
 /**
@@ -22,12 +25,21 @@ export async function transaction<T>(
     broken = false
     return result
   } catch (error) {
-    broken = await client.query('ROLLBACK').then(
-      () => false,
-      (rollbackError: Error) => rollbackError,
-    )
+    // Without a SQLSTATE it was not Postgres that said no: the connection is gone or silent, and would not answer a
+    // ROLLBACK either. Its end is one.
+    if (wasRefusedByPostgres(error)) {
+      broken = await client.query('ROLLBACK').then(
+        () => false,
+        (rollbackError: Error) => rollbackError,
+      )
+    }
     throw error
   } finally {
     client.release(broken)
   }
+}
+
+function wasRefusedByPostgres(error: unknown): boolean {
+  const cause = error instanceof DrizzleQueryError ? error.cause : error
+  return !(cause instanceof Error) || cause instanceof DatabaseError || cause instanceof AuthError
 }

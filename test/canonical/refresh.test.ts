@@ -133,7 +133,16 @@ t.test(
       'SELECT generation, floor_generation FROM sessions',
     )
     t.same(rows, [{ generation: 3, floor_generation: 2 }])
-    t.match(await refresh(service, second.refresh), { status: 401 }, 'below the floor')
+    const overtaken = await refresh(service, second.refresh)
+    t.match(
+      overtaken,
+      { status: 503, body: { code: 'unavailable' } },
+      'below the floor: no token, and no theft',
+    )
+    t.equal(overtaken.headers.get('retry-after'), '1')
+    t.equal((await refresh(service, tokensOf(healed).refresh)).status, 200, 'the session lives')
+    await age(service, 60)
+    t.match(await refresh(service, second.refresh), { status: 401, body: { code: 'refresh_replayed' } })
   },
 )
 

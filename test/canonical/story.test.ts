@@ -173,3 +173,17 @@ t.test('HEAD asks for a status without a body', async (t) => {
   t.equal(answer.headers.get('x-auth-username'), username)
   t.equal(await answer.text(), '')
 })
+
+t.test('a disabled account is told so by its own password alone', async (t) => {
+  const service = await startApp(t)
+  const { username, password } = await register(service)
+  await service.app.database.pool.query('UPDATE users SET disabled_at = now()')
+  t.match(await post(`${service.url}/token`, { username, password }), {
+    status: 403,
+    body: { code: 'account_disabled' },
+  })
+  const wrong = await post(`${service.url}/token`, { username, password: 'not it' })
+  const unknown = await post(`${service.url}/token`, { username: somebody().username, password })
+  t.match(wrong, { status: 401, body: { code: 'invalid_credentials' } })
+  t.same({ ...wrong.body, request_id: '' }, { ...unknown.body, request_id: '' })
+})

@@ -23,6 +23,13 @@ function watchedPool(): BcryptPool & { readonly compared: { hash: string; matche
   }
 }
 
+const WELL_FORMED = /^\$2b\$\d\d\$[./A-Za-z0-9]{53}$/
+
+/** Rounds of bcrypt that the compares took: the time they take on any machine. */
+function workOf({ compared }: ReturnType<typeof watchedPool>): number {
+  return compared.reduce((sum, { hash }) => sum + 2 ** bcrypt.getRounds(hash), 0)
+}
+
 const pool = watchedPool()
 const passwords = createPasswords(pool, COST)
 const stored = (text: string) => text as PasswordHash
@@ -150,14 +157,24 @@ t.test('a malformed or foreign hash matches nothing and costs what the decoy cos
   ]
   for (const hash of foreign) {
     const pool = watchedPool()
-    const passwords = createPasswords(pool, COST)
-    t.notOk(await passwords.verify('password', stored(hash)), JSON.stringify(hash))
-    await passwords.verify('password', undefined)
-    const [asked, decoy] = pool.compared
-    t.equal(asked?.hash, decoy?.hash, 'compared with the decoy')
-    t.equal(pool.compared.length, 2, 'once')
+    t.notOk(await createPasswords(pool, COST).verify('password', stored(hash)), JSON.stringify(hash))
+    t.match(pool.compared, [{ hash: WELL_FORMED }], 'compared with a decoy, once')
+    t.equal(workOf(pool), 2 ** COST, 'at the cost in force')
   }
 })
+
+t.test(
+  'a wrong password costs what an unknown account costs, also where the hash is from cheaper days',
+  async (t) => {
+    for (const cost of [4, 5, 6, 7]) {
+      const pool = watchedPool()
+      const hash = await createPasswords(pool, cost).hash('password')
+      t.notOk(await createPasswords(pool, 7).verify('wrong', hash), `made at ${cost}`)
+      t.equal(workOf(pool), 2 ** 7)
+      t.ok(await createPasswords(pool, 7).verify('password', hash), 'and the right one is verified')
+    }
+  },
+)
 
 t.test('a hash is not verified by another that bcrypt was made to match', async (t) => {
   const generous: BcryptPool = { hash: bcrypt.hash, compare: async () => true }

@@ -1,6 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AuthNeeds } from '../../src/core/auth.ts'
-import type { Account, Caller, NewAccount, PasswordHash } from '../../src/core/ports.ts'
+import type {
+  Account,
+  Caller,
+  LetterFacts,
+  LetterKind,
+  NewAccount,
+  PasswordHash,
+} from '../../src/core/ports.ts'
 import { createServerKeys } from '../../src/core/server-keys.ts'
 import { letterCounter } from '../../src/core/verify-email.ts'
 import { createSmtpMailer } from '../../src/mail/mailer.ts'
@@ -25,7 +32,7 @@ export const caller: Caller = {
   ip: '192.0.2.1',
   userAgent: 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:131.0) Gecko/20100101 Firefox/131.0',
 }
-const keys = createServerKeys([{ kid: 'a', secret: Buffer.alloc(32, 1) }])
+export const keys = createServerKeys([{ kid: 'a', secret: Buffer.alloc(32, 1) }])
 const quick: OutboxTiming = {
   leaseSeconds: 30,
   sendSeconds: 10,
@@ -41,6 +48,8 @@ export interface OutboxRow {
   readonly sent_at: Date | null
   readonly failed_at: Date | null
   readonly last_error: string | null
+  readonly kind: LetterKind
+  readonly facts: LetterFacts | null
 }
 
 export interface LogLine {
@@ -51,7 +60,7 @@ export interface LogLine {
 /** A database, a mail server, and workers between them that are stopped in the end. */
 export async function outboxWorld(t: Teardown) {
   const { url, pool } = await createTestDatabase(t)
-  const database = openDatabase({ url, poolMax: 4, onIdleError: () => {} })
+  const database = openDatabase({ url, poolMax: 8, onIdleError: () => {} })
   t.teardown(() => database.close())
   const smtp = await createSmtpServer(t)
   const store = createStore(database, 3600)
@@ -60,17 +69,21 @@ export async function outboxWorld(t: Teardown) {
   const write = (fields: object, message: string) => {
     logged.push({ ...fields, message })
   }
-  // The two verbs at hand need no more than this of all that the others do.
-  const needs = { keys, accounts: store.accounts, outbox: { wake() {} } } as unknown as AuthNeeds
+  // The verbs at hand need no more than this of all that the others do.
+  const needs = { keys, ...store, outbox: { wake() {} }, revoked: { add() {} } } as unknown as AuthNeeds
 
   return {
+    url,
     pool,
+    store,
     database,
     smtp,
     outbox,
     logged,
     needs,
     find: (id: number) => store.accounts.find(id),
+    /** What the operator sees. */
+    state: () => outbox.outboxState(),
 
     async start(
       timing: Partial<OutboxTiming> = {},

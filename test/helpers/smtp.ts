@@ -15,8 +15,11 @@ export interface ReceivedMail extends Email {
 /** What the server says next, to the recipient and to the message; 250 where nothing is left to say. */
 export interface SmtpScript {
   readonly recipient: number[]
-  /** `cut` ends the connection when the message has come, without a word; `accept and cut` keeps it all the same. */
-  readonly message: (number | 'cut' | 'accept and cut')[]
+  /**
+   * `cut` ends the connection when the message has come, without a word; `stall` leaves it open and never says one.
+   * With `accept and` the server keeps the message all the same.
+   */
+  readonly message: (number | 'cut' | 'stall' | 'accept and cut' | 'accept and stall')[]
 }
 
 export interface SmtpTestServer {
@@ -25,6 +28,10 @@ export interface SmtpTestServer {
   readonly script: SmtpScript
   /** Letters that the server was offered, whatever it said to them. */
   readonly attempts: number
+  /** Connections that were made to it, ever. */
+  readonly connections: number
+  /** Messages that it has read to their end and says nothing about. */
+  readonly stalled: number
   /** Resolves when so many mails have been accepted. */
   received(count: number): Promise<readonly ReceivedMail[]>
   /** Refuses connections from now on, and ends those that are open. */
@@ -42,6 +49,8 @@ export async function createSmtpServer(
   const script: SmtpScript = { recipient: [], message: [] }
   const arrivals = new Set<() => void>()
   let attempts = 0
+  let connections = 0
+  let stalled = 0
   let port = 0
   let server = createServer()
   await listen()
@@ -54,6 +63,10 @@ export async function createSmtpServer(
       logger: false,
       closeTimeout: 1,
       ...options,
+      onConnect(_session, done) {
+        connections += 1
+        done()
+      },
       onRcptTo(_address, _session, done) {
         attempts += 1
         done(refusal(script.recipient.shift() ?? 250))
@@ -62,7 +75,7 @@ export async function createSmtpServer(
         const chunks: Buffer[] = []
         for await (const chunk of stream) chunks.push(chunk)
         const answer = script.message.shift() ?? 250
-        if (answer === 250 || answer === 'accept and cut') {
+        if (answer === 250 || answer === 'accept and cut' || answer === 'accept and stall') {
           const recipients = session.envelope.rcptTo.map(({ address }) => address)
           mails.push({
             ...(await PostalMime.parse(Buffer.concat(chunks))),
@@ -72,6 +85,10 @@ export async function createSmtpServer(
           for (const arrival of arrivals) arrival()
         }
         if (typeof answer === 'number') return done(refusal(answer))
+        if (answer === 'stall' || answer === 'accept and stall') {
+          stalled += 1
+          return
+        }
         for (const connection of created.connections) connection._socket.destroy()
       },
     })
@@ -98,6 +115,12 @@ export async function createSmtpServer(
     },
     get attempts() {
       return attempts
+    },
+    get connections() {
+      return connections
+    },
+    get stalled() {
+      return stalled
     },
     async received(count) {
       while (mails.length < count) {

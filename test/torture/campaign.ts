@@ -1,5 +1,7 @@
+import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
 import { chanceOf, mixSeed } from './chance.ts'
-import type { Family } from './families.ts'
 import { FAMILIES } from './families.ts'
 import type { Ending, FalseLogout } from './judge.ts'
 import { endingOf, falseLogoutOf } from './judge.ts'
@@ -10,50 +12,117 @@ export type Finding = Ending | FalseLogout
 
 /** What came of the schedules of one family. */
 export interface Tally {
-  readonly family: Family
+  readonly family: number
   schedules: number
   refreshes: number
   /** Requests that came inside the grace after somebody else had moved on, and were answered. */
   answeredInGrace: number
   /** How often each finding was made, and in which schedule first. */
-  readonly found: Map<Finding, { times: number; readonly first: number }>
+  readonly found: Map<Finding, { times: number; first: number }>
   /** Promises that hold always, broken: each with the schedule to replay. */
   readonly broken: { readonly promise: string; readonly schedule: number }[]
 }
 
-/** Runs so many schedules of a family, the first ones of this seed. */
-export async function runFamily(family: Family, seed: number, count: number): Promise<Tally> {
-  const tally: Tally = {
-    family,
-    schedules: 0,
-    refreshes: 0,
-    answeredInGrace: 0,
-    found: new Map(),
-    broken: [],
+/** A part of the work: schedules `from` up to, not including, `to` of one family. */
+export interface Part {
+  readonly family: number
+  readonly seed: number
+  readonly from: number
+  readonly to: number
+}
+
+const PART_MAX = 1000
+const WORKERS_MAX = 4
+
+/**
+ * Runs the first schedules of every family, as many in all as asked for, on as many threads as there are cores:
+ * in threads of their own, because a test runner that watches every promise makes them twice as slow.
+ */
+export async function runCampaign(seed: number, schedules: number): Promise<readonly Tally[]> {
+  const parts = FAMILIES.flatMap(({ share }, family) =>
+    cut(family, seed, Math.ceil((schedules * share) / 1000)),
+  )
+  const done: Tally[] = []
+  const work = async () => {
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+      execArgv: ['--import', new URL('../../tools/ts.mjs', import.meta.url).href],
+    })
+    for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+      worker.postMessage(part)
+      const [tally] = await once(worker, 'message')
+      done.push(tally)
+    }
+    await worker.terminate()
   }
-  for (let n = 0; n < count; n += 1) {
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), WORKERS_MAX) }, work))
+  return FAMILIES.map((_, family) =>
+    merge(
+      family,
+      done.filter((tally) => tally.family === family),
+    ),
+  )
+}
+
+function cut(family: number, seed: number, schedules: number): Part[] {
+  return Array.from({ length: Math.ceil(schedules / PART_MAX) }, (_, n) => ({
+    family,
+    seed,
+    from: n * PART_MAX,
+    to: Math.min(schedules, (n + 1) * PART_MAX),
+  }))
+}
+
+function emptyTally(family: number): Tally {
+  return { family, schedules: 0, refreshes: 0, answeredInGrace: 0, found: new Map(), broken: [] }
+}
+
+function merge(family: number, tallies: readonly Tally[]): Tally {
+  const whole = emptyTally(family)
+  for (const tally of tallies) {
+    whole.schedules += tally.schedules
+    whole.refreshes += tally.refreshes
+    whole.answeredInGrace += tally.answeredInGrace
+    whole.broken.push(...tally.broken)
+    for (const [finding, { times, first }] of tally.found) count(whole, finding, times, first)
+  }
+  whole.broken.sort((one, other) => one.schedule - other.schedule)
+  return whole
+}
+
+function count({ found }: Tally, finding: Finding, times: number, first: number): void {
+  const known = found.get(finding)
+  if (known === undefined) found.set(finding, { times, first })
+  else {
+    known.times += times
+    known.first = Math.min(known.first, first)
+  }
+}
+
+/** Runs one part. */
+export async function runPart({ family, seed, from, to }: Part): Promise<Tally> {
+  const tally = emptyTally(family)
+  for (let n = from; n < to; n += 1) {
     const { witness, finding } = await replay(family, seed, n, false)
     tally.schedules += 1
     tally.refreshes += Object.values(witness.outcomes).reduce((sum, times) => sum + times, 0)
     tally.answeredInGrace += witness.answeredInGrace
     for (const promise of witness.broken) tally.broken.push({ promise, schedule: n })
-    if (finding === undefined) continue
-    const known = tally.found.get(finding) ?? { times: 0, first: n }
-    known.times += 1
-    tally.found.set(finding, known)
+    if (finding !== undefined) count(tally, finding, 1, n)
   }
   return tally
 }
 
-/** One schedule of a family once more, with a log of all its steps. */
+/** One schedule of a family, with a log of all its steps unless that is not wanted. */
 export async function replay(
-  family: Family,
+  family: number,
   seed: number,
   n: number,
   keepsLog = true,
 ): Promise<Ran & { readonly finding: Finding | undefined }> {
-  const own = mixSeed(seed, FAMILIES.indexOf(family), n)
-  const schedule = family.draw(chanceOf(own))
+  const own = mixSeed(seed, family, n)
+  const drawn = FAMILIES[family]
+  if (drawn === undefined) throw new Error(`there is no family ${family}`)
+  const schedule = drawn.draw(chanceOf(own))
   const ran = await runSchedule(schedule, own, keepsLog)
   const isStrict = schedule.model.replay === 'strict'
   return {

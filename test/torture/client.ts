@@ -1,5 +1,6 @@
 import type { Chance } from './chance.ts'
 import type { Line } from './line.ts'
+import { pauseOf, retryDelay } from './pace.ts'
 import type { Answer, Tokens } from './server.ts'
 import type { World } from './world.ts'
 
@@ -51,6 +52,8 @@ export interface Stored extends Held {
 export interface Client {
   start(tokens: Tokens): void
   readonly storage: Stored | undefined
+  /** The code by which it was told to sign in again. */
+  readonly refusal: string | undefined
   /** When the next tab means to refresh, as far as anybody can tell. */
   readonly nextWake: number
   onStored(listener: () => void): void
@@ -62,8 +65,6 @@ export const CONSTANT_KEY = 'the-same-key-for-ever'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
-const HOUR = 60 * MINUTE
-const DAY = 24 * HOUR
 
 /** An honest client: tabs that read the storage, refresh, store, use, and try again when they hear nothing. */
 export function createClient(world: World, line: Line, chance: Chance, habits: ClientHabits): Client {
@@ -71,6 +72,7 @@ export function createClient(world: World, line: Line, chance: Chance, habits: C
   let attempts = 0
   let keys = 0
   let ended = false
+  let refusal: string | undefined
   const wakes: number[] = []
   const ownKeys: (Held | undefined)[] = []
   const stored: (() => void)[] = []
@@ -135,14 +137,15 @@ export function createClient(world: World, line: Line, chance: Chance, habits: C
   function receive(tab: number, held: Held, answer: Answer): void {
     if (answer.kind === 'refused') {
       world.note(() => `tab ${tab} is refused: ${answer.code}`)
+      refusal = answer.code
       ended = true
     } else if (answer.kind === 'failed') {
-      world.after(retryDelay(), () => attempt(tab, held))
+      world.after(retryDelay(chance, habits), () => attempt(tab, held))
     } else {
       if (habits.usesBeforeStoring) use(answer.access)
       if (chance.happens(habits.crashes)) {
         world.note(() => `tab ${tab} dies before it stores`)
-        world.after(retryDelay(), () => wake(tab))
+        world.after(retryDelay(chance, habits), () => wake(tab))
       } else world.after(writing(), () => store(tab, held, answer))
     }
   }
@@ -168,26 +171,9 @@ export function createClient(world: World, line: Line, chance: Chance, habits: C
   }
 
   function rest(tab: number): void {
-    const pause = pauseOf(storage?.freshUntil ?? 0)
+    const pause = pauseOf(chance, habits, (storage?.freshUntil ?? 0) - world.now)
     wakes[tab] = world.now + pause
     world.after(pause, () => wake(tab))
-  }
-
-  function pauseOf(freshUntil: number): number {
-    if (habits.sleeps && chance.happens(0.05)) return chance.between(HOUR, 20 * DAY)
-    if (habits.pace === 'loads') {
-      return chance.happens(0.6) ? chance.between(0, 8 * SECOND) : chance.between(MINUTE, 2 * HOUR)
-    }
-    return (
-      Math.max(0, freshUntil - world.now) + chance.between(0, chance.happens(0.7) ? 2 * SECOND : 5 * MINUTE)
-    )
-  }
-
-  function retryDelay(): number {
-    const kind = habits.retries === 'mixed' ? chance.pick(['seconds', 'minutes', 'days']) : habits.retries
-    if (kind === 'seconds') return chance.between(0, 15 * SECOND)
-    if (kind === 'minutes') return chance.between(31 * SECOND, 15 * MINUTE)
-    return chance.between(HOUR, 3 * DAY)
   }
 
   function finish(refresh: string): void {
@@ -204,6 +190,9 @@ export function createClient(world: World, line: Line, chance: Chance, habits: C
     },
     get storage() {
       return storage
+    },
+    get refusal() {
+      return refusal
     },
     get nextWake() {
       return Math.min(...wakes.filter((wake) => wake > world.now))

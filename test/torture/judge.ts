@@ -1,4 +1,4 @@
-import { POLICY } from './model.ts'
+import { POLICY } from './realm.ts'
 import type { Fall, Witness } from './witness.ts'
 
 /** Why an honest client had to sign in again although nobody had ended its session. */

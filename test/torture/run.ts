@@ -1,10 +1,11 @@
 import { chanceOf, mixSeed } from './chance.ts'
+import type { Client } from './client.ts'
 import { createClient } from './client.ts'
 import type { Traffic } from './line.ts'
 import { createLine } from './line.ts'
 import { createModel } from './model.ts'
 import type { Fault, Schedule } from './schedule.ts'
-import type { Faults } from './server.ts'
+import type { Faults, Server } from './server.ts'
 import { createThief } from './thief.ts'
 import type { Witness } from './witness.ts'
 import { createWitness } from './witness.ts'
@@ -25,6 +26,17 @@ export async function runSchedule(schedule: Schedule, seed: number, keepsLog: bo
   const world = createWorld(START, keepsLog)
   const witness = createWitness(world)
   const server = createModel(world, chanceOf(mixSeed(seed, 1)), witness, schedule.model)
+  await drive(world, server, schedule, seed)
+  return { witness, log: world.log }
+}
+
+/** Lets client, thief and faults of a schedule loose on any server; what the server is made of is its own affair. */
+export async function drive(
+  world: World,
+  server: Server & Faults,
+  schedule: Schedule,
+  seed: number,
+): Promise<Client> {
   const traffic: Traffic = { unanswered: 0 }
   const chance = chanceOf(mixSeed(seed, 2))
   const line = createLine(world, server, traffic, chance, 'client', schedule.line)
@@ -47,7 +59,7 @@ export async function runSchedule(schedule: Schedule, seed: number, keepsLog: bo
 
   client.start(await server.logIn())
   await world.run(() => traffic.unanswered > server.waiting(), server.breathe)
-  return { witness, log: world.log }
+  return client
 }
 
 function happen(world: World, server: Faults, fault: Fault, requests: number): void {

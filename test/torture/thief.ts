@@ -85,7 +85,7 @@ export function createThief(
   function keyFor(refresh: string): string | undefined {
     if (habits.key === 'derived') return derivedKey(refresh)
     if (habits.key === 'constant') return CONSTANT_KEY
-    return habits.key === 'fresh' ? `thief-${chance.whole(1e15, 9e15)}` : undefined
+    return habits.key === 'fresh' ? `a-thiefs-own-key-${moves}` : undefined
   }
 
   function receive(answer: Answer): void {

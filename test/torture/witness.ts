@@ -53,7 +53,8 @@ export interface Witness {
   /** The furthest that either party was handed. */
   readonly furthest: Record<Party, number>
   committed(before: Row, after: Row, cause: Cause): void
-  recorded(event: SecurityEvent, name: number): void
+  arrived(name: number, met: Met): void
+  recorded(event: SecurityEvent, name: number, row: Row, at: number): void
   answered(
     name: number,
     met: Met,
@@ -75,6 +76,7 @@ const EVENT_OF: Record<Exclude<RefreshOutcome, 'rotated'>, EventKind> = {
 export function createWitness(world: World): Witness {
   const tokens = new Map<string, string>()
   const rotated = new Set<number>()
+  const asked = new Map<number, Met>()
   const told = new Map<number, EventKind[]>()
   const usedBy = { client: new Set<number>(), thief: new Set<number>() }
   const handedTo = { client: new Set<number>(), thief: new Set<number>() }
@@ -107,9 +109,19 @@ export function createWitness(world: World): Witness {
       }
     },
 
-    recorded(event, name) {
+    arrived(name, met) {
+      asked.set(name, met)
+    },
+
+    recorded(event, name, row, at) {
       witness.events[event.kind] = (witness.events[event.kind] ?? 0) + 1
       told.set(name, [...(told.get(name) ?? []), event.kind])
+      // These are told by their events, because the connection may be cut before anybody is answered.
+      if (event.kind === 'logout') witness.loggedOut = true
+      const met = asked.get(name)
+      if (event.kind === 'refresh_theft' && met !== undefined) {
+        witness.falls.push({ met, code: 'refresh_replayed', row, at })
+      }
     },
 
     answered(name, met, outcome, refresh, claims) {
@@ -138,11 +150,13 @@ export function createWitness(world: World): Witness {
       if (code === 'refresh_replayed' && met.generation >= row.generation) {
         witness.broken.push('a token that was not behind was taken for a theft')
       }
-      if (code === 'session_revoked' && row.revokedAt === undefined && met.failOvers === witness.failOvers) {
-        witness.broken.push('a living session was refused')
+      // A fail-over between judging and refusing may have brought the session back to life.
+      if (met.failOvers === witness.failOvers) {
+        if (code !== 'refresh_expired' && row.revokedAt === undefined)
+          witness.broken.push('a living session was refused')
+        deadSince = Math.min(deadSince, world.now)
       }
-      deadSince = Math.min(deadSince, world.now)
-      witness.falls.push({ met, code, row, at })
+      if (code !== 'refresh_replayed') witness.falls.push({ met, code, row, at })
       usedBy[met.party].add(met.generation)
     },
 
@@ -171,9 +185,10 @@ export function createWitness(world: World): Witness {
     const { doubleUse } = witness
     if (doubleUse === undefined || !isMeeting) return
     doubleUse.reached = Math.max(doubleUse.reached, generation)
-    if (outcome === 'replayed' || doubleUse.stretch?.failOvers !== witness.failOvers)
-      doubleUse.stretch = undefined
-    else doubleUse.longest = Math.max(doubleUse.longest, generation - doubleUse.stretch.first)
+    const { stretch } = doubleUse
+    // Whoever is handed by a rotation what the other holds already owes it to commits that were lost.
+    if (outcome !== 'lost-answer' || stretch?.failOvers !== witness.failOvers) doubleUse.stretch = undefined
+    else doubleUse.longest = Math.max(doubleUse.longest, generation - stretch.first)
   }
 
   return witness

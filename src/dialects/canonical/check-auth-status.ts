@@ -28,7 +28,7 @@ export const checkAuthStatusAction = action({
   besideRefusal: { is_authenticated: false },
   handle(request, reply) {
     const claims = claimsOf(request)
-    const now = Math.floor(Date.now() / 1000)
+    const now = Math.floor(request.server.auth.now() / 1000)
     reply.headers({
       'cache-control': 'no-store',
       'x-auth-user-id': claims.sub,

@@ -1,3 +1,4 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { callerOf } from '../../plugins/caller.ts'
 import { action } from '../../plugins/endpoint.ts'
@@ -21,23 +22,36 @@ const Body = Type.Object(
 const NoBody = Type.Object({}, { additionalProperties: false })
 
 export function logoutAction(cookie: RefreshCookie | undefined) {
-  return action({
+  const shared = {
     guard: 'open',
     summary: 'End this session.',
-    description:
-      `By the access token in the header, or by the refresh token in the ${cookie === undefined ? 'body' : 'cookie'}.` +
-      ' A refresh token that names no living session is answered the same (RFC 7009).',
-    body: cookie === undefined ? Body : NoBody,
     answers: withProblems({ 200: Success }),
-    async handle(request, reply) {
-      const refresh = cookie === undefined ? request.body.refresh : cookie.read(request)
-      const tokens = { access: readToken(request, 'Bearer'), refresh }
-      await request.server.auth.logOut(tokens, callerOf(request))
-      cookie?.clear(reply)
-      reply.header('cache-control', 'no-store')
-      return { success: true }
-    },
-  })
+  } as const
+  const asked = (where: string) =>
+    `By the refresh token in the ${where}, or else by the access token in the header. A refresh token that names no living` +
+    ' session is answered the same (RFC 7009).'
+
+  async function end(request: FastifyRequest, reply: FastifyReply, refresh: string | undefined) {
+    const access = refresh === undefined ? readToken(request, 'Bearer') : undefined
+    await request.server.auth.logOut({ access, refresh }, callerOf(request))
+    cookie?.clear(reply)
+    reply.header('cache-control', 'no-store')
+    return { success: true }
+  }
+
+  return cookie === undefined
+    ? action({
+        ...shared,
+        description: asked('body'),
+        body: Body,
+        handle: (request, reply) => end(request, reply, request.body.refresh),
+      })
+    : action({
+        ...shared,
+        description: asked('cookie'),
+        body: NoBody,
+        handle: (request, reply) => end(request, reply, cookie.read(request)),
+      })
 }
 
 export function logoutAllAction(cookie: RefreshCookie | undefined) {

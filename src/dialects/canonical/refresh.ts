@@ -1,3 +1,4 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { AuthError } from '../../core/errors.ts'
 import { callerOf } from '../../plugins/caller.ts'
@@ -11,30 +12,41 @@ const Body = Type.Object(
 )
 const NoBody = Type.Object({}, { additionalProperties: false })
 
+const RETRY =
+  ' If no answer comes, send the same request again, with the same Idempotency-Key (16 to 128 characters, new for' +
+  ' every refresh). The header Keyturn-Refresh of the answer says rotated, replayed, lost-answer, healed or kept.'
+
 export function refreshAction(cookie: RefreshCookie | undefined) {
   const { schema, answer } = tokenAnswers(cookie)
-  return action({
+  const shared = {
     guard: 'refresh',
     summary: 'Exchange a refresh token for new tokens.',
-    description:
-      (cookie === undefined
-        ? 'Each refresh gives another refresh token: store it before you use it.'
-        : 'The refresh token travels in a cookie, and only pages of an allowed Origin may have it sent.') +
-      ' If no answer comes, send the same request again, with the same Idempotency-Key (16 to 128 characters, new for' +
-      ' every refresh). The header Keyturn-Refresh of the answer says rotated, replayed, lost-answer, healed or kept.',
-    body: cookie === undefined ? Body : NoBody,
     answers: withProblems({ 200: schema }),
-    async handle(request, reply) {
-      const token = cookie === undefined ? request.body.refresh : cookie.read(request)
-      if (token === undefined) throw new AuthError('refresh_invalid')
-      const refreshed = await request.server.auth.refresh(
-        { token, idempotencyKey: idempotencyKeyOf(request.headers['idempotency-key']) },
-        callerOf(request),
-      )
-      reply.header('keyturn-refresh', refreshed.outcome)
-      return answer(reply, refreshed)
-    },
-  })
+  } as const
+
+  async function exchange(request: FastifyRequest, reply: FastifyReply, token: string | undefined) {
+    if (token === undefined) throw new AuthError('refresh_invalid')
+    const refreshed = await request.server.auth.refresh(
+      { token, idempotencyKey: idempotencyKeyOf(request.headers['idempotency-key']) },
+      callerOf(request),
+    )
+    reply.header('keyturn-refresh', refreshed.outcome)
+    return answer(reply, refreshed)
+  }
+
+  return cookie === undefined
+    ? action({
+        ...shared,
+        description: `Each refresh gives another refresh token: store it before you use it.${RETRY}`,
+        body: Body,
+        handle: (request, reply) => exchange(request, reply, request.body.refresh),
+      })
+    : action({
+        ...shared,
+        description: `The refresh token travels in a cookie, and only pages of an allowed Origin may have it sent.${RETRY}`,
+        body: NoBody,
+        handle: (request, reply) => exchange(request, reply, cookie.read(request)),
+      })
 }
 
 /** Node joins a header that came twice with a comma, and makes a list of some: neither is one key. */

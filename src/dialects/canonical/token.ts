@@ -40,7 +40,8 @@ export function tokenAction(cookie: RefreshCookie | undefined) {
 
 /** What a cookie held before another session takes its place: nobody could sign it out any more. */
 export async function endFormer(request: FastifyRequest, refresh: string | undefined): Promise<void> {
-  if (refresh !== undefined) await request.server.auth.logOut({ access: undefined, refresh }, callerOf(request))
+  if (refresh !== undefined)
+    await request.server.auth.logOut({ access: undefined, refresh }, callerOf(request))
 }
 
 function withIdentifier(username: string | undefined, email: string | undefined, password: string) {

@@ -94,7 +94,9 @@ export function deleteUserAction(cookie: RefreshCookie | undefined) {
 }
 
 function refuseElsewhere(body: object): void {
-  const fields = Object.entries(ELSEWHERE).flatMap(([name, message]) => (name in body ? [[name, [message]]] : []))
+  const fields = Object.entries(ELSEWHERE).flatMap(([name, message]) =>
+    name in body ? [[name, [message]]] : [],
+  )
   if (fields.length > 0) throw new AuthError('validation_failed', { fields: Object.fromEntries(fields) })
 }
 

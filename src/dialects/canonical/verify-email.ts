@@ -1,4 +1,10 @@
-import { letterAskedForPage, linkInvalidPage, resendPage, verifiedPage, verifyPage } from '../../pages/verify.ts'
+import {
+  letterAskedForPage,
+  linkInvalidPage,
+  resendPage,
+  verifiedPage,
+  verifyPage,
+} from '../../pages/verify.ts'
 import { callerOf } from '../../plugins/caller.ts'
 import { action } from '../../plugins/endpoint.ts'
 import { EmailBody, Success, TokenBody, TokenQuery, withProblems } from './answers.ts'

@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto'
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { ConnectionError, FastifyServerOptions } from 'fastify'
+import type { Refuse } from './refusal.ts'
+import { refusal } from './refusal.ts'
+
+type ClientErrorHandlers = Required<Pick<FastifyServerOptions, 'frameworkErrors' | 'clientErrorHandler'>>
+
+/** Node's own errors, by the status that tells a client what to do; any other is a 400. */
+const STATUS_OF: ReadonlyMap<string, number> = new Map([
+  ['HPE_HEADER_OVERFLOW', 431],
+  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', 413],
+  ['ERR_HTTP_REQUEST_TIMEOUT', 408],
+])
+
+/**
+ * Answers to requests that never become one: a path that cannot be decoded, and bytes that are no HTTP. Constant
+ * words in the one shape of a refusal, for Fastify's and Node's own would quote the request.
+ */
+export function clientErrors(refuse: Refuse): ClientErrorHandlers {
+  return {
+    frameworkErrors(_error, request, reply) {
+      reply.header('x-request-id', request.id)
+      return refuse(refusal('bad_request'), request, reply)
+    },
+    clientErrorHandler(error, socket) {
+      answerAndClose(error, socket)
+    },
+  }
+}
+
+function answerAndClose(error: ConnectionError, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const status = STATUS_OF.get(error.code) ?? 400
+  const requestId = randomUUID()
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title: STATUS_CODES[status],
+    status,
+    detail: 'This is not a request that can be read. Check what your client sends.',
+    code: 'bad_request',
+    request_id: requestId,
+  })
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Connection: close',
+    'Content-Type: application/problem+json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Cache-Control: no-store',
+    `X-Request-Id: ${requestId}`,
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+}

@@ -1,9 +1,9 @@
 import type { AuthNeeds } from './auth.ts'
 import { AuthError } from './errors.ts'
-import { countersOf, verifyAttempt } from './log-in.ts'
+import { countersOf } from './log-in.ts'
 import { assertPasswordSize } from './password.ts'
 import { LOGIN_FAILURES_PER_ACCOUNT } from './policy.ts'
-import type { AccountWithHash, Caller } from './ports.ts'
+import type { AccountWithHash, Caller, LoginAttempt } from './ports.ts'
 
 /**
  * Asks for the password once more before a change that only the owner may make. Wrong ones count with the failed
@@ -36,4 +36,14 @@ export async function confirmPassword(
 /** Also for a change that was bought with a password which another change has made the old one meanwhile. */
 export function wrongPassword(field: string): AuthError {
   return new AuthError('wrong_password', { fields: { [field]: ['This is not your present password.'] } })
+}
+
+/** A password that could not be looked at, for want of threads, is no failed attempt. */
+async function verifyAttempt(needs: AuthNeeds, password: string, attempt: LoginAttempt): Promise<boolean> {
+  try {
+    return await needs.passwords.verify(password, attempt.account?.passwordHash)
+  } catch (error) {
+    await needs.accounts.refundLogin(attempt.counter)
+    throw error
+  }
 }

@@ -4,6 +4,9 @@ import type { Account, Caller, NewSession, SessionView } from './ports.ts'
 import type { RefreshToken } from './refresh-token.ts'
 import { encodeRefreshToken } from './refresh-token.ts'
 
+/** What a grant is made of. */
+export type GrantNeeds = Pick<AuthNeeds, 'policy' | 'keys' | 'accessTokens'>
+
 /** What a client is handed: both tokens of a session, their lives in seconds, and whose they are. */
 export interface Grant {
   readonly access: string
@@ -15,7 +18,7 @@ export interface Grant {
 }
 
 /** The tokens of the session at its current generation. */
-export function makeGrant(needs: AuthNeeds, view: SessionView): Grant {
+export function makeGrant(needs: GrantNeeds, view: SessionView): Grant {
   const { session, account, now } = view
   const { token, expiresIn } = needs.accessTokens.mint(account, session.id, session.generation)
   const idleEnd = session.rotates ? session.rotatedAt + needs.policy.refreshIdleTtlSeconds * 1000 : Infinity

@@ -61,20 +61,6 @@ export function countersOf(needs: AuthNeeds, identifier: Identifier, caller: Cal
   }
 }
 
-/** A password that could not be looked at, for want of threads, is no failed attempt. */
-export async function verifyAttempt(
-  needs: AuthNeeds,
-  password: string,
-  attempt: LoginAttempt,
-): Promise<boolean> {
-  try {
-    return await needs.passwords.verify(password, attempt.account?.passwordHash)
-  } catch (error) {
-    await needs.accounts.refundLogin(attempt.counter)
-    throw error
-  }
-}
-
 /** The account, if this is its password and it may be signed in to. */
 async function authenticate(
   needs: AuthNeeds,

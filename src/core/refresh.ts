@@ -1,7 +1,7 @@
 import type { AuthNeeds } from './auth.ts'
 import type { AuthErrorCode } from './errors.ts'
 import { AuthError } from './errors.ts'
-import type { Grant } from './grant.ts'
+import type { Grant, GrantNeeds } from './grant.ts'
 import { makeGrant } from './grant.ts'
 import type { Caller, EventKind, RetryKey, SessionView } from './ports.ts'
 import type { PresentedRefreshClaims } from './refresh-token.ts'
@@ -16,6 +16,10 @@ export type RefreshOutcome = 'rotated' | 'replayed' | 'lost-answer' | 'healed' |
 export interface Refreshed extends Grant {
   readonly outcome: RefreshOutcome
 }
+
+/** What refreshing needs of the world. */
+export type RefreshNeeds = GrantNeeds &
+  Pick<AuthNeeds, 'sessions' | 'events' | 'revoked' | 'refreshLimit' | 'outbox' | 'count'>
 
 export interface RefreshRequest {
   readonly token: string
@@ -32,7 +36,11 @@ const RETRY_DIGEST_BYTES = 16
  * it again, a thief ends the session. The common path is the one statement of `sessions.rotate`.
  * @throws AuthError `refresh_invalid`, `refresh_expired`, `session_revoked`, `refresh_replayed`, `rate_limited`
  */
-export async function refresh(needs: AuthNeeds, request: RefreshRequest, caller: Caller): Promise<Refreshed> {
+export async function refresh(
+  needs: RefreshNeeds,
+  request: RefreshRequest,
+  caller: Caller,
+): Promise<Refreshed> {
   const claims = decodeRefreshToken(needs.keys, request.token)
   if (claims === undefined) throw new AuthError('refresh_invalid')
   needs.refreshLimit.take(claims.sessionId)
@@ -58,7 +66,7 @@ export async function refresh(needs: AuthNeeds, request: RefreshRequest, caller:
 
 /** Does what the verdict says, commits it, and only then refuses: a throw inside would undo the revocation. */
 async function act(
-  needs: AuthNeeds,
+  needs: RefreshNeeds,
   verdict: Verdict,
   view: SessionView | undefined,
   claims: PresentedRefreshClaims,
@@ -105,7 +113,7 @@ async function act(
   }
 }
 
-function answer(needs: AuthNeeds, view: SessionView, outcome: RefreshOutcome): Refreshed {
+function answer(needs: RefreshNeeds, view: SessionView, outcome: RefreshOutcome): Refreshed {
   needs.count(outcome)
   return { ...makeGrant(needs, view), outcome }
 }
@@ -118,7 +126,7 @@ const DEAD_CODES = {
 } as const satisfies Record<string, AuthErrorCode>
 
 async function refuseDead(
-  needs: AuthNeeds,
+  needs: RefreshNeeds,
   reason: keyof typeof DEAD_CODES,
   claims: PresentedRefreshClaims,
   caller: Caller,

@@ -15,6 +15,8 @@ export interface Page {
 /** How every page looks: our style and, after it, that of whoever runs the service. */
 export interface Look {
   readonly style: string
+  /** Of the style, as a policy names it. */
+  readonly styleHash: string
   /** Whether the style may bring pictures and fonts of its own, as `data:` URLs. */
   readonly hasOwnStyle: boolean
 }
@@ -23,7 +25,9 @@ export interface Look {
 export function createLook(ownStyle = ''): Look {
   // As HTML reads it: the browser hashes what it has read.
   const own = ownStyle.replace(/\r\n?/g, '\n')
-  return { style: own === '' ? STYLE : `${STYLE}\n${own}`, hasOwnStyle: own !== '' }
+  const style = own === '' ? STYLE : `${STYLE}\n${own}`
+  const styleHash = `'sha256-${createHash('sha256').update(style).digest('base64')}'`
+  return { style, styleHash, hasOwnStyle: own !== '' }
 }
 
 /** A whole page in English. It brings its own style and needs nothing else. */
@@ -50,10 +54,9 @@ ${main}
 
 /** Policies (CSP Level 3) of a page that runs no script, loads nothing, and sends its forms only to where it came from. */
 export function pageHeaders({ framesLetters = false }: Page, look: Look): Readonly<Record<string, string>> {
-  const hash = createHash('sha256').update(look.style).digest('base64')
   const policy = [
     "default-src 'none'",
-    `style-src ${framesLetters ? "'unsafe-inline'" : `'sha256-${hash}'`}`,
+    `style-src ${framesLetters ? "'unsafe-inline'" : look.styleHash}`,
     ...(look.hasOwnStyle ? ['img-src data:', 'font-src data:'] : []),
     "form-action 'self'",
     "base-uri 'none'",

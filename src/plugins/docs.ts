@@ -3,6 +3,7 @@ import fastifySwaggerUi from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
 import type { Manner } from './endpoint.ts'
 import { action, endpoint } from './endpoint.ts'
+import { finishDocument } from './openapi-document.ts'
 
 export interface DocsPluginOptions {
   readonly publicUrl: string
@@ -24,10 +25,17 @@ export const docsPlugin = fp<DocsPluginOptions>(
           license: { name: 'MIT', identifier: 'MIT' },
         },
         servers: [{ url: publicUrl }],
+        // What every endpoint has in common is said once, by `finishDocument`.
         components: { securitySchemes: { access: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
       },
+      transformObject: (document) =>
+        'openapiObject' in document ? finishDocument(document.openapiObject) : {},
     })
-    await app.register(fastifySwaggerUi, { routePrefix: '/docs', staticCSP: true })
+    await app.register(fastifySwaggerUi, {
+      routePrefix: '/docs',
+      staticCSP: true,
+      transformSpecification: finishDocument,
+    })
   },
   { name: 'docs' },
 )
@@ -35,12 +43,16 @@ export const docsPlugin = fp<DocsPluginOptions>(
 /** `/openapi.json`: every endpoint that was registered after `docsPlugin`. */
 export const openApiPlugin = fp<{ readonly manner: Manner }>(
   async (app, { manner }) => {
+    let document: object | undefined
     const openApi = action({
       guard: 'open',
       summary: 'This document.',
       answers: {},
       hidden: true,
-      handle: (_request, reply) => reply.send(app.swagger()),
+      handle(_request, reply) {
+        document ??= finishDocument(app.swagger())
+        return reply.send(document)
+      },
     })
     endpoint(app, manner, '/openapi.json', 'OpenAPI', { GET: openApi })
   },

@@ -4,9 +4,10 @@ import type { FieldErrors } from '../core/errors.ts'
 export interface SchemaFault {
   readonly keyword: string
   readonly instancePath: string
+  readonly schemaPath: string
   readonly params: Readonly<Record<string, unknown>>
   /** With `verbose` only: the schema that was not met. */
-  readonly parentSchema?: { readonly description?: unknown }
+  readonly parentSchema?: object | undefined
 }
 
 /**
@@ -15,11 +16,36 @@ export interface SchemaFault {
  */
 export function fieldErrors(faults: readonly SchemaFault[], whole: string): FieldErrors {
   const fields = new Map<string, Set<string>>()
-  for (const fault of faults) {
+  for (const fault of faults.filter((each) => isTold(each, faults))) {
     const field = fieldOf(fault, whole)
-    fields.set(field, (fields.get(field) ?? new Set()).add(sentence(fault, field === whole)))
+    fields.set(field, (fields.get(field) ?? new Set()).add(sentence(fault, field === whole, faults)))
   }
   return Object.fromEntries([...fields].map(([field, messages]) => [field, [...messages]]))
+}
+
+const COMPOSITES = new Set(['anyOf', 'oneOf', 'if'])
+
+/**
+ * Of a field that fits none of several schemas only that is told, and not how it missed each of them. Of the whole it
+ * is the other way round: which fields were wrong tells more.
+ */
+function isTold(fault: SchemaFault, faults: readonly SchemaFault[]): boolean {
+  // What is of another type meets no other rule either.
+  const isOfOtherType = faults.some(
+    (each) => each.keyword === 'type' && each.instancePath === fault.instancePath,
+  )
+  if (isOfOtherType && !['type', 'anyOf', 'oneOf'].includes(fault.keyword)) return false
+  if (COMPOSITES.has(fault.keyword) && fault.instancePath === '') {
+    return fault.keyword !== 'if' && partsOf(fault, faults).length === 0
+  }
+  return !faults.some(
+    (other) =>
+      COMPOSITES.has(other.keyword) && other.instancePath !== '' && partsOf(other, faults).includes(fault),
+  )
+}
+
+function partsOf({ schemaPath }: SchemaFault, faults: readonly SchemaFault[]): SchemaFault[] {
+  return faults.filter((fault) => fault.schemaPath.startsWith(`${schemaPath}/`))
 }
 
 function fieldOf({ keyword, instancePath, params }: SchemaFault, whole: string): string {
@@ -46,7 +72,8 @@ function safeName(name: unknown, otherwise: string): string {
   return typeof name === 'string' && /^[\w.$-]{1,40}$/.test(name) && name !== '__proto__' ? name : otherwise
 }
 
-function sentence({ keyword, params, parentSchema }: SchemaFault, isWhole: boolean): string {
+function sentence(fault: SchemaFault, isWhole: boolean, faults: readonly SchemaFault[]): string {
+  const { keyword, params, parentSchema } = fault
   const { limit } = params
   switch (keyword) {
     case 'required':
@@ -58,8 +85,10 @@ function sentence({ keyword, params, parentSchema }: SchemaFault, isWhole: boole
     case 'propertyNames':
       return 'This field is not known here. Remove it.'
     case 'type':
-    case 'anyOf':
       return isWhole ? 'Send an object of named fields.' : typeSentence(params['type'])
+    case 'anyOf':
+      if (partsOf(fault, faults).every((part) => part.keyword === 'type')) return typeSentence(undefined)
+      return withHint('This value is not valid.', parentSchema)
     case 'minLength':
       return limit === 1
         ? 'This field may not be blank.'
@@ -83,9 +112,9 @@ function sentence({ keyword, params, parentSchema }: SchemaFault, isWhole: boole
     case 'format':
       return formatSentence(params['format'])
     case 'pattern':
-      return withHint('This value does not match the required pattern.', parentSchema?.description)
+      return withHint('This value does not match the required pattern.', parentSchema)
     default:
-      return withHint('This value is not valid.', parentSchema?.description)
+      return withHint('This value is not valid.', parentSchema)
   }
 }
 
@@ -121,8 +150,9 @@ function formatSentence(format: unknown): string {
 }
 
 /** The words of the schema's author, where there are some: no library knows what a pattern is meant to say. */
-function withHint(said: string, description: unknown): string {
-  return typeof description === 'string' && description !== '' ? `${said} ${description}` : said
+function withHint(said: string, schema: object | undefined): string {
+  const hint = schema !== undefined && 'description' in schema ? schema.description : undefined
+  return typeof hint === 'string' && hint !== '' ? `${said} ${hint}` : said
 }
 
 function list(values: unknown): string {

@@ -1,6 +1,6 @@
 import { and, eq, isNull, sql } from 'drizzle-orm'
 import { v7 as uuidV7 } from 'uuid'
-import type { AccountChangeStore } from '../core/change-ports.ts'
+import type { AccountChangeStore, ChangeableAccount } from '../core/change-ports.ts'
 import type { ChangeableRow } from './changeable.ts'
 import { CHANGEABLE_COLUMNS, toChangeable } from './changeable.ts'
 import type { Database } from './database.ts'
@@ -9,8 +9,7 @@ import { constraintOf } from './failure.ts'
 import { forgetFailures, record, revokeSessions } from './in-transaction.ts'
 import { eventStatement, letterStatement } from './letters.ts'
 import { createPasswordChanges } from './password-changes.ts'
-import type { AccountRow } from './rows.ts'
-import { ACCOUNT_COLUMNS, toAccount, UNUSABLE_HASH } from './rows.ts'
+import { UNUSABLE_HASH } from './rows.ts'
 import { events, formerEmails, outbox, passwordHistory, sessions, users, widgets } from './schema.ts'
 import { transaction } from './transaction.ts'
 
@@ -27,18 +26,20 @@ const FIND = `SELECT ${CHANGEABLE_COLUMNS} FROM users u WHERE u.id = $1 AND u.er
 /** Changes to accounts that exist. The user's row is locked first in each, so that sign-ins wait or are seen. */
 export function createAccountChangeStore(database: Database): AccountChangeStore {
   const { pool } = database
+
+  async function find(userId: number): Promise<ChangeableAccount | undefined> {
+    const { rows } = await pool.query<ChangeableRow>({
+      name: 'find_changeable',
+      text: FIND,
+      values: [userId],
+    })
+    return rows[0] && toChangeable(rows[0])
+  }
+
   return {
     ...createEmailChanges(database),
     ...createPasswordChanges(database),
-
-    async find(userId) {
-      const { rows } = await pool.query<ChangeableRow>({
-        name: 'find_changeable',
-        text: FIND,
-        values: [userId],
-      })
-      return rows[0] && toChangeable(rows[0])
-    },
+    find,
 
     async requestReset(emailKey, counter, caller) {
       await pool.query({
@@ -50,7 +51,7 @@ export function createAccountChangeStore(database: Database): AccountChangeStore
 
     async update(userId, { username, firstName, lastName, profile }, caller) {
       try {
-        return await transaction(database, async (tx) => {
+        const outcome = await transaction(database, async (tx) => {
           const [before] = await tx
             .select({ isAsGiven: profile ? sql<boolean>`${eq(users.profile, profile.old)}` : sql`true` })
             .from(users)
@@ -68,11 +69,9 @@ export function createAccountChangeStore(database: Database): AccountChangeStore
             })
             .where(eq(users.id, userId))
           await record(tx, userId, { kind: 'account_updated', caller })
-          const { rows } = await tx.execute<AccountRow & Record<string, unknown>>(
-            sql`${sql.raw(`SELECT ${ACCOUNT_COLUMNS} FROM users u WHERE u.id =`)} ${userId}`,
-          )
-          return rows[0] && toAccount(rows[0])
+          return 'updated'
         })
+        return outcome === 'updated' ? (await find(userId))?.account : outcome
       } catch (error) {
         if (constraintOf(error) === 'users_username_key') return 'username_taken'
         throw error
@@ -104,7 +103,7 @@ export function createAccountChangeStore(database: Database): AccountChangeStore
           .set({ userId: null, sessionId: null, ip: NOBODY.ip, userAgent: NOBODY.userAgent })
           .where(eq(events.userId, userId))
         await record(tx, undefined, { kind: 'account_deleted', caller: NOBODY })
-        const ended = await revokeSessions(tx, userId, 'deleted', undefined)
+        const ended = await revokeSessions(tx, userId, 'deleted')
         await tx
           .update(sessions)
           .set({ ip: NOBODY.ip, userAgent: NOBODY.userAgent, label: '' })

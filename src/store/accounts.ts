@@ -54,11 +54,22 @@ const createStatement = (letter: string) => `
 const CREATE = createStatement('')
 const CREATE_WITH_LETTER = createStatement(`, ${letterStatement('verification', '$14', '$15')}`)
 
-/** Whoever waits for a letter longest is not meant: the newest account that has not verified the address is. */
+/** More accounts than this that claim one address are not waiting for a letter, they are made to cause letters. */
+const WAITING_ACCOUNTS_MAX = 3
+
+/**
+ * A letter for each of the newest accounts that wait for this address, for nobody can tell which of them belongs to
+ * whoever reads it; each letter names its account. Where the address has an owner, one letter for them.
+ */
 const REQUEST_VERIFICATION = `
   WITH account AS (
-    SELECT id FROM users WHERE email_key = $1 AND $1 <> '' ORDER BY email_verified_at IS NULL DESC, id DESC LIMIT 1
-  ), ${eventStatement('verification_requested', '$6', '$2', '$3')}, ${letterStatement('verification', '$4', '$5')}
+    SELECT id, row_number() OVER (ORDER BY id DESC) AS n FROM users u
+    WHERE email_key = $1 AND $1 <> '' AND (email_verified_at IS NOT NULL OR NOT EXISTS (
+      SELECT FROM users owner WHERE owner.email_key = $1 AND owner.email_verified_at IS NOT NULL
+    ))
+    ORDER BY id DESC LIMIT ${WAITING_ACCOUNTS_MAX}
+  ), ${eventStatement('verification_requested', '($6::uuid[])[account.n]', '$2', '$3')},
+  ${letterStatement('verification', '$4', '($5::uuid[])[account.n]')}
   SELECT 1`
 
 const VERIFY_EMAIL = `
@@ -201,8 +212,12 @@ export function createAccountStore({ pool, drizzle }: Database): AccountStore {
       await pool.query({
         name: 'request_verification',
         text: REQUEST_VERIFICATION,
-        values: [emailKey, caller.ip, caller.userAgent, counter, uuidV7(), uuidV7()],
+        values: [emailKey, caller.ip, caller.userAgent, counter, newIds(), newIds()],
       })
     },
   }
+}
+
+function newIds(): string[] {
+  return Array.from({ length: WAITING_ACCOUNTS_MAX }, () => uuidV7())
 }

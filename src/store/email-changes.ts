@@ -90,7 +90,7 @@ export function createEmailChanges(database: Database): EmailChanges {
             .where(eq(users.id, userId))
           await record(tx, userId, { kind: 'email_change_undone', caller })
           await enqueue(tx, userId, 'reset')
-          return revokeSessions(tx, userId, 'password_changed', undefined)
+          return revokeSessions(tx, userId, 'password_changed')
         }),
       ),
   }

@@ -92,7 +92,7 @@ export async function revokeSessions(
   tx: NodePgDatabase,
   userId: number,
   reason: RevocationReason,
-  keepSessionId: string | undefined,
+  { keepSessionId, idleTtlSeconds }: { keepSessionId?: string | undefined; idleTtlSeconds?: number } = {},
 ): Promise<string[]> {
   const revoked = await tx
     .update(sessions)
@@ -102,10 +102,17 @@ export async function revokeSessions(
         eq(sessions.userId, userId),
         isNull(sessions.revokedAt),
         keepSessionId === undefined ? undefined : ne(sessions.id, keepSessionId),
+        idleTtlSeconds === undefined ? undefined : isAlive(idleTtlSeconds),
       ),
     )
     .returning({ id: sessions.id })
   return revoked.map(({ id }) => id)
+}
+
+/** Neither past its absolute end nor, where it rotates, left alone for the idle life. */
+function isAlive(idleTtlSeconds: number) {
+  return sql`${sessions.expiresAt} > now() AND (NOT ${sessions.rotates}
+    OR ${sessions.rotatedAt} > now() - make_interval(secs => ${idleTtlSeconds}))`
 }
 
 /** Counts a letter to this address and says whether it may still be sent. */

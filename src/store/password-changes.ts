@@ -61,7 +61,7 @@ export function createPasswordChanges(database: Database): PasswordChanges {
           await forgetFailures(tx, userId)
           await record(tx, userId, event)
           await enqueue(tx, userId, 'password_changed', { caller: event.caller })
-          return revokeSessions(tx, userId, 'password_changed', keepSessionId)
+          return revokeSessions(tx, userId, 'password_changed', { keepSessionId })
         }),
       ),
   }

@@ -156,7 +156,7 @@ export function createSessionStore(database: Database, idleTtlSeconds: number): 
         // A statement of its own: the next one must see the sessions of sign-ins that this lock waited for.
         await tx.select({ id: users.id }).from(users).where(eq(users.id, userId)).for('update')
         await record(tx, userId, event)
-        return revokeSessions(tx, userId, reason, undefined)
+        return revokeSessions(tx, userId, reason, { idleTtlSeconds })
       }),
   }
 }

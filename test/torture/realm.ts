@@ -18,6 +18,7 @@ export const POLICY: Policy = {
   passwordMinLength: 8,
   bcryptCost: 4,
   limitsLogins: true,
+  passwordHistory: 0,
 }
 
 const SECRETS = [

@@ -1,6 +1,6 @@
-import type { AuthNeeds } from '../../src/core/auth.ts'
 import type { Policy } from '../../src/core/policy.ts'
 import type { SecurityEvent } from '../../src/core/ports.ts'
+import type { RefreshNeeds } from '../../src/core/refresh.ts'
 import type { ServerKeys } from '../../src/core/server-keys.ts'
 import type { Chance } from './chance.ts'
 import type { Memory } from './memory.ts'
@@ -14,7 +14,7 @@ export class Cut extends Error {}
 
 /** One process of the service: what its verbs need, and what it holds in its memory. */
 export interface Replica {
-  readonly needs: AuthNeeds
+  readonly needs: RefreshNeeds
   readonly knowsRevoked: boolean
   /** How many of its statements wait for the database. */
   readonly waiting: number
@@ -87,9 +87,8 @@ export function createReplica({ world, chance, memory, witness, policy, locked }
   const isLocked = () => chance.happens(locked)
   const sessions = createSessions({ memory, policy, account: ACCOUNT, statement, isLocked, record })
 
-  const needs: AuthNeeds = {
+  const needs: RefreshNeeds = {
     policy,
-    now: () => world.now,
     get keys() {
       return keys
     },
@@ -110,8 +109,6 @@ export function createReplica({ world, chance, memory, witness, policy, locked }
     },
     refreshLimit: { take() {} },
     count() {},
-    accounts: outOfScope('accounts'),
-    passwords: outOfScope('passwords'),
     outbox: outOfScope('outbox'),
   }
 

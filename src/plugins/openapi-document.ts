@@ -1,0 +1,52 @@
+/** As much of an OpenAPI 3.1 document as is finished here. */
+interface Document {
+  paths?: Record<string, Record<string, Operation>>
+  components?: { schemas?: Record<string, unknown> }
+}
+
+interface Operation {
+  requestBody?: { required?: boolean; content: Record<string, { schema?: BodySchema }> }
+  responses?: Record<string, { description?: string; content?: Record<string, { schema?: unknown }> }>
+}
+
+interface BodySchema {
+  required?: readonly string[]
+}
+
+const FORM_TYPES = ['application/x-www-form-urlencoded', 'multipart/form-data']
+const PROBLEM = { $ref: '#/components/schemas/Problem' }
+
+/**
+ * The document with what no single route's schema says: that forms are read as well as JSON, that a body without
+ * required fields may be left out, and that every refusal is the same `application/problem+json`.
+ */
+export function finishDocument(made: object): Document {
+  const document: Document = JSON.parse(JSON.stringify(made))
+  let problem: unknown
+  for (const operation of Object.values(document.paths ?? {}).flatMap((path) => Object.values(path))) {
+    finishBody(operation)
+    problem = takeProblem(operation) ?? problem
+  }
+  const schemas = { ...document.components?.schemas, Problem: problem }
+  return { ...document, components: { ...document.components, schemas } }
+}
+
+function finishBody({ requestBody }: Operation): void {
+  const schema = requestBody?.content['application/json']?.schema
+  if (requestBody === undefined || schema === undefined) return
+  for (const type of FORM_TYPES) requestBody.content[type] ??= { schema }
+  requestBody.required = (schema.required ?? []).length > 0
+}
+
+/** Puts the one media type and a reference in place of the schema that stands in each refusal, and returns that. */
+function takeProblem({ responses = {} }: Operation): unknown {
+  let problem: unknown
+  for (const status of ['4XX', '5XX']) {
+    const answer = responses[status]
+    if (answer === undefined) continue
+    problem = answer.content?.['application/json']?.schema ?? problem
+    answer.content = { 'application/problem+json': { schema: PROBLEM } }
+    answer.description = status === '4XX' ? 'Refused (RFC 9457)' : 'Not at the moment, or a defect (RFC 9457)'
+  }
+  return problem
+}

@@ -29,4 +29,10 @@ ALTER TABLE "former_emails" ADD CONSTRAINT "former_emails_user_id_users_id_fk" F
 ALTER TABLE "password_history" ADD CONSTRAINT "password_history_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "widgets" ADD CONSTRAINT "widgets_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "former_emails_user_id" ON "former_emails" USING btree ("user_id");--> statement-breakpoint
-CREATE INDEX "password_history_user_id" ON "password_history" USING btree ("user_id","retired_at");
+CREATE INDEX "former_emails_replaced_at" ON "former_emails" USING btree ("replaced_at");--> statement-breakpoint
+CREATE INDEX "password_history_user_id" ON "password_history" USING btree ("user_id","retired_at");--> statement-breakpoint
+CREATE INDEX "counters_window_ends_at" ON "counters" USING btree ("window_ends_at");--> statement-breakpoint
+CREATE INDEX "outbox_closed" ON "outbox" USING btree ("created_at") WHERE "outbox"."sent_at" IS NOT NULL OR "outbox"."failed_at" IS NOT NULL;--> statement-breakpoint
+CREATE INDEX "outbox_user_id" ON "outbox" USING btree ("user_id");--> statement-breakpoint
+CREATE INDEX "users_unconfirmed" ON "users" USING btree ("created_at") WHERE "users"."activated_at" IS NULL;--> statement-breakpoint
+CREATE INDEX "users_erased_at" ON "users" USING btree ("erased_at") WHERE "users"."erased_at" IS NOT NULL;

@@ -28,11 +28,13 @@ import { jwtPlugin } from './plugins/jwt.ts'
 import { mailPlugin, opensMailbox } from './plugins/mail.ts'
 import { metricsPlugin } from './plugins/metrics.ts'
 import { pagesPlugin } from './plugins/pages.ts'
+import { profilePlugin } from './plugins/profile.ts'
 import { refusal } from './plugins/refusal.ts'
 import { logSerializers, requestLogPlugin } from './plugins/request-log.ts'
 import { revocationsPlugin } from './plugins/revocations.ts'
 import { securityHeadersPlugin } from './plugins/security-headers.ts'
 import { seenPlugin } from './plugins/seen.ts'
+import { sweeperPlugin } from './plugins/sweeper.ts'
 import { wellKnownPlugin } from './plugins/well-known.ts'
 
 /** What the configuration holds once nothing is missing: see `development.ts` for where the rest comes from. */
@@ -106,6 +108,7 @@ export async function buildApp(
   await app.register(docsPlugin, { publicUrl, version })
   await app.register(bodies)
   await app.register(metricsPlugin)
+  await app.register(profilePlugin, { schema: config.profileSchema, claimNames: config.profileClaims })
   await app.register(guardsPlugin, { enabled: config.rateLimit })
 
   const { refreshIdleTtlSeconds, accessTtlSeconds } = config
@@ -116,6 +119,7 @@ export async function buildApp(
   })
   await app.register(revocationsPlugin, { accessTtlSeconds })
   await app.register(seenPlugin)
+  await app.register(sweeperPlugin, { ages: config, random: world.random })
   await app.register(bcryptPoolPlugin, { cost: config.bcryptCost })
   await app.register(commonPasswordsPlugin, { minLength: config.passwordMinLength })
   await app.register(jwtPlugin, {

@@ -7,6 +7,7 @@ import { ConfigError, EXIT_CONFIG, readConfig, withPort } from './config.ts'
 import type { Completed } from './development.ts'
 import { complete, putDemoUser } from './development.ts'
 import { TemplateError } from './mail/read-templates.ts'
+import { ProfileSchemaError } from './plugins/profile-schema.ts'
 import { migrate } from './store/migrate.ts'
 
 /** How long load balancers get to see that the service is not ready before it stops taking connections. */
@@ -15,6 +16,7 @@ const DRAIN_MS = { production: 5000, development: 0, test: 0 }
 const CLOSE_WITHIN_MS = 15_000
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const WAIT_FOR_DATABASE_SECONDS = 30
+const FAULTS_OF_SETTINGS = [ConfigError, TemplateError, ProfileSchemaError]
 
 await main()
 
@@ -27,8 +29,8 @@ async function main(): Promise<void> {
     await serve(completed, say)
   } catch (error) {
     await completed?.stop()
-    const isConfig = error instanceof ConfigError || error instanceof TemplateError
-    process.stderr.write(`${isConfig ? error.message : explain(error)}\n`)
+    const isConfig = FAULTS_OF_SETTINGS.some((kind) => error instanceof kind)
+    process.stderr.write(`${isConfig && error instanceof Error ? error.message : explain(error)}\n`)
     // Whatever a start that failed half-way has opened ends here.
     process.exit(isConfig ? EXIT_CONFIG : 1)
   }

@@ -57,12 +57,18 @@ t.test('every default is the one that the contract lists', async (t) => {
     REFRESH_IDLE_TTL: '30d',
     REFRESH_GRACE: '30s',
     REFRESH_REPLAY: 'recover',
+    REFRESH_COOKIE: 'off',
     REGISTRATION: 'open',
     EMAIL_VERIFICATION: 'required',
     PASSWORD_MIN_LENGTH: '8',
+    PASSWORD_HISTORY: '0',
     BCRYPT_COST: '12',
+    PROFILE_SCHEMA_FILE: undefined,
+    PROFILE_CLAIMS: undefined,
     SMTP_URL: undefined,
+    MAIL_TEMPLATES_DIR: undefined,
     VERIFY_URL: undefined,
+    RESET_URL: undefined,
     CORS_ORIGINS: undefined,
     TRUST_PROXY: undefined,
     RATE_LIMIT: 'on',
@@ -76,7 +82,7 @@ t.test('every default is the one that the contract lists', async (t) => {
   }
   t.same(
     [...described.keys()],
-    ['PUBLIC_URL', 'MAIL_FROM', 'LOG_LEVEL'],
+    ['PUBLIC_URL', 'MAIL_FROM', 'PAGE_CSS_FILE', 'LOG_LEVEL'],
     'the contract names no default for these',
   )
 })
@@ -100,13 +106,20 @@ t.test('an empty environment is a development service on the loopback', async (t
     refreshIdleTtlSeconds: 30 * 86_400,
     refreshGraceSeconds: 30,
     refreshReplay: 'recover',
+    refreshCookie: false,
     registration: 'open',
     emailVerification: 'required',
     passwordMinLength: 8,
+    passwordHistory: 0,
     bcryptCost: 12,
+    profileSchema: undefined,
+    profileClaims: [],
     smtpUrl: undefined,
     mailFrom: 'Keyturn <no-reply@localhost>',
+    mailTemplatesDir: undefined,
     verifyUrl: undefined,
+    resetUrl: undefined,
+    pageCss: undefined,
     corsOrigins: [],
     trustProxy: [],
     rateLimit: true,
@@ -484,6 +497,10 @@ t.test('a name that is almost a setting gets "did you mean"', async (t) => {
     NODE_EVN: 'NODE_ENV',
     SMPT_URL: 'SMTP_URL',
     SERVICE_CLIENT: 'SERVICE_CLIENTS',
+    PROFILE_SCHEMA: 'PROFILE_SCHEMA_FILE',
+    PROFILE_SCEMA_FILE: 'PROFILE_SCHEMA_FILE',
+    PROFILE_CLAIM: 'PROFILE_CLAIMS',
+    PAGE_CSS: 'PAGE_CSS_FILE',
   }
   for (const [name, ours] of Object.entries(meant)) {
     t.match(fault({ [name]: 'x' }), { setting: name, expected: ours, remedy: `did you mean ${ours}?` }, name)
@@ -519,9 +536,8 @@ t.test('names that belong to others are left alone', async (t) => {
 })
 
 t.test('a setting of a later version is refused, unless it is set to what is true already', async (t) => {
-  const later = `JWT_ALGORITHM=EdDSA JWT_PRIVATE_KEYS_FILE=/keys REFRESH_COOKIE=on
-    PROFILE_SCHEMA_FILE=/schema PROFILE_CLAIMS=a MAIL_TEMPLATES_DIR=/mail RESET_URL=https://a.example
-    SERVICE_CLIENTS=a:b METRICS_PORT=9 PASSWORD_HISTORY=5 JWT_AUDIENCE_KEYS=a AUTHTOKEN_TTL=1d
+  const later = `JWT_ALGORITHM=EdDSA JWT_PRIVATE_KEYS_FILE=/keys
+    SERVICE_CLIENTS=a:b METRICS_PORT=9 JWT_AUDIENCE_KEYS=a AUTHTOKEN_TTL=1d
     SIGNUP_TTL=1d KNOX_TTL=1d SIMPLEJWT_ROTATE=true SIMPLEJWT_STATUS_REFRESH=true
     SIMPLEJWT_REVEAL_ACCOUNTS=true SIMPLEJWT_ACTIVATE_BY_GET=false ACTIVATED_URL=https://a.example`
   for (const [name = '', value] of later.split(/\s+/).map((each) => each.split('='))) {
@@ -529,11 +545,55 @@ t.test('a setting of a later version is refused, unless it is set to what is tru
     t.match(fault({ [name]: value }), { setting: name, problem, remedy: 'unset it' }, name)
     t.match(fault({ [`${name}_FILE`]: '/x' }), { setting: name, problem }, `${name}_FILE`)
   }
-  const defaults = `JWT_ALGORITHM=HS256 REFRESH_COOKIE=off PASSWORD_HISTORY=0 AUTHTOKEN_TTL=30d
+  const defaults = `JWT_ALGORITHM=HS256 AUTHTOKEN_TTL=30d
     SIGNUP_TTL=24h KNOX_TTL=10h SIMPLEJWT_ROTATE=false SIMPLEJWT_STATUS_REFRESH=false
     SIMPLEJWT_REVEAL_ACCOUNTS=false SIMPLEJWT_ACTIVATE_BY_GET=true PUBLIC_URL=https://a.example
     ACTIVATED_URL=https://a.example`
   t.ok(readConfig(Object.fromEntries(defaults.split(/\s+/).map((each) => each.split('=')))))
+})
+
+t.test('PROFILE_SCHEMA_FILE is a file of JSON, and its own name', async (t) => {
+  const dir = mkdtempSync(join(t.testdir(), 'config-'))
+  const file = (name: string, content: string | Buffer) => {
+    writeFileSync(join(dir, name), content)
+    return join(dir, name)
+  }
+  const document = { type: 'object', properties: { city: { type: 'string' } } }
+  const path = file('profile.json', JSON.stringify(document))
+  t.same(readConfig({ PROFILE_SCHEMA_FILE: path }).profileSchema, { path, document })
+  t.same(
+    readConfig({ PROFILE_SCHEMA_FILE_FILE: file('path', `${path}\n`) }).profileSchema?.path,
+    path,
+    'as of every setting, the file form of it holds what it would hold: a path',
+  )
+  const wrong: [content: string | Buffer, problem: RegExp][] = [
+    ['{"type": "object",\n  "properties": {"a" 1}}', /is no JSON at line 2, column 22$/],
+    ['{"type": "object"', /is no JSON at line 1, column 18$/],
+    ['', /is no JSON/],
+    ['type: object', /is no JSON/],
+    [Buffer.of(0x7b, 0xff, 0x7d), /cannot be read/],
+  ]
+  for (const [content, problem] of wrong)
+    t.match(fault({ PROFILE_SCHEMA_FILE: file('wrong', content) }), {
+      setting: 'PROFILE_SCHEMA_FILE',
+      problem,
+    })
+  t.match(fault({ PROFILE_SCHEMA_FILE: join(dir, 'none') }), { problem: /cannot be read \(ENOENT\)/ })
+  t.match(fault({ PROFILE_SCHEMA: '{}' }), { expected: 'PROFILE_SCHEMA_FILE', remedy: /did you mean/ })
+  t.same(
+    faulty({ PROFILE_SCHEMA_FILE: join(dir, 'none'), PORT: 'x' }),
+    ['PORT', 'PROFILE_SCHEMA_FILE'],
+    'at once with all other faults',
+  )
+})
+
+t.test('PROFILE_CLAIMS takes names of fields, each once', async (t) => {
+  t.same(readConfig({ PROFILE_CLAIMS: 'organisation_type, city' }).profileClaims, [
+    'organisation_type',
+    'city',
+  ])
+  for (const text of ['a b', 'a,,b', 'a,a', 'a;b', '*', '"a"', 'a'.repeat(65), 'a,{}'])
+    t.match(fault({ PROFILE_CLAIMS: text }), { setting: 'PROFILE_CLAIMS' }, text)
 })
 
 t.test('TRUST_PROXY takes networks and nothing else', async (t) => {

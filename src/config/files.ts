@@ -17,6 +17,28 @@ export const stylesheet: Parser<string> = {
   },
 }
 
+/** The path of a JSON file, read as what stands in it. `path` is for messages about what that means. */
+export const jsonFile: Parser<{ readonly path: string; readonly document: unknown }> = {
+  expected: 'the path of a JSON file in UTF-8',
+  parse(path) {
+    const text = readText(path)
+    if (text instanceof Wrong) return text
+    try {
+      return { path, document: JSON.parse(text) }
+    } catch (error) {
+      const place = error instanceof Error ? placeIn(text, error.message) : ''
+      return new Wrong(`names a file that is no JSON${place}`, 'correct the file')
+    }
+  },
+}
+
+/** Where a parser stopped, in lines and columns; it counts in characters, or not at all where the text ends early. */
+function placeIn(text: string, message: string): string {
+  const position = /position (\d+)/.exec(message)?.[1]
+  const before = text.slice(0, position === undefined ? text.length : Number(position)).split('\n')
+  return ` at line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`
+}
+
 function readText(path: string): string | Wrong {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path))

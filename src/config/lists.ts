@@ -53,6 +53,20 @@ function origin(item: string): string | Wrong {
   return web || scheme === undefined ? new Wrong('is no origin') : item
 }
 
+/** Names of profile fields, each once. */
+export const fieldNames: Parser<readonly string[]> = {
+  expected: 'names of profile fields, separated by commas, such as organisation_type,city',
+  parse(text) {
+    const names = readList(text, (item) =>
+      /^[\w.-]{1,64}$/.test(item)
+        ? item
+        : new Wrong('is no plain name of up to 64 letters, digits and _ . -'),
+    )
+    if (names instanceof Wrong || new Set(names).size === names.length) return names
+    return new Wrong('names a field twice')
+  },
+}
+
 /**
  * Networks of trusted reverse proxies. Nothing that a client could stand in: no `true`, no hop count, no name
  * (CVE-2026-16732).

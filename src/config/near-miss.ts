@@ -12,7 +12,8 @@ export function nearMisses(env: Environment, names: readonly string[]): Fault[] 
   const guarded = [...ours].filter((name) => name.replace('_FILE', '').length >= 8)
   return Object.keys(env).flatMap((name) => {
     if (ours.has(name) || given(env, name) === undefined || !/^[A-Z][A-Z\d_]{4,63}$/.test(name)) return []
-    const meant = nearest(name, guarded)
+    // PROFILE_SCHEMA holds no schema: some settings have a name of their own that ends in _FILE.
+    const meant = ours.has(`${name}_FILE`) ? `${name}_FILE` : nearest(name, guarded)
     if (meant === undefined) return []
     const remedy = `did you mean ${meant}? Rename it, or unset it here if it belongs to another program`
     return [{ setting: name, problem: 'is no setting of Keyturn', expected: meant, remedy }]

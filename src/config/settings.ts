@@ -1,8 +1,8 @@
 import { isIP } from 'node:net'
 import { Wrong } from './faults.ts'
-import { stylesheet } from './files.ts'
+import { jsonFile, stylesheet } from './files.ts'
 import { secretKeys, serverKeys } from './keys.ts'
-import { dialects, networks, origins } from './lists.ts'
+import { dialects, fieldNames, networks, origins } from './lists.ts'
 import type { Environment } from './texts.ts'
 import { baseUrl, httpsOnly, pageUrl, postgresUrl, smtpUrl } from './urls.ts'
 import type { Parser } from './values.ts'
@@ -222,6 +222,21 @@ export const settings = {
     inProduction: (cost) => (cost < 10 ? new Wrong('is under 10, which production refuses') : undefined),
     about: 'Work factor of password hashes; each step doubles the time of a login; 10 or more in production',
     why: 'About a fifth of a second on one core; OWASP asks for 10 at least, tests get by with 4',
+  }),
+  profileSchema: maybe({
+    // Its own name: there is no PROFILE_SCHEMA that this were the other form of.
+    name: 'PROFILE_SCHEMA_FILE',
+    value: jsonFile,
+    about:
+      'JSON Schema of the profile: fields of a registration that are not ours. x-aliases gives a field other names, x-claim: true puts it into access tokens',
+    why: 'No default: up to 32 texts, numbers and booleans, 8 KiB in all, are kept as they come',
+  }),
+  profileClaims: always({
+    name: 'PROFILE_CLAIMS',
+    value: fieldNames,
+    default: '',
+    about: 'Profile fields that stand in access tokens too, up to 512 bytes of them',
+    why: 'None: a token travels with every request and can be read by whoever sees it',
   }),
   smtpUrl: maybe({
     name: 'SMTP_URL',

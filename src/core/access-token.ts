@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { v4 as uuidV4 } from 'uuid'
 import type { Account, JwtSigner, RevokedSessions, SeenGenerations } from './ports.ts'
+import type { ProfileRules } from './profile.ts'
 import type { ServerKeys } from './server-keys.ts'
 
 /** The claims of an access token; `iss`, `aud`, `typ` and `kid` are the signer's. Times are seconds since 1970. */
@@ -42,6 +43,7 @@ export interface AccessTokenNeeds {
   readonly seen: SeenGenerations
   readonly now: () => number
   readonly random: () => number
+  readonly profiles: Pick<ProfileRules, 'claims'>
   readonly issuer: string
   readonly audience: string
   readonly ttlSeconds: number
@@ -79,6 +81,8 @@ export function createAccessTokens(needs: AccessTokenNeeds): AccessTokens {
       const iat = Math.floor(now() / 1000)
       const expiresIn = Math.max(1, Math.floor(needs.ttlSeconds * (1 - random() * TTL_JITTER)))
       const claims: Omit<AccessClaims, 'own'> = {
+        // First, so that whatever they are called they cannot stand in for one of ours.
+        ...needs.profiles.claims(account.profile),
         iss: needs.issuer,
         aud: needs.audience,
         sub: String(account.id),

@@ -65,7 +65,7 @@ const LETTER =
 const BUTTON =
   'display:inline-block;padding:12px 20px;border-radius:8px;background:#1d4ed8;color:#ffffff;font-weight:600;text-decoration:none'
 const SMALL = 'margin:0 0 16px;font-size:14px'
-const DETAILS = 'margin:0 0 16px;padding:12px 16px;border-left:4px solid #8a8a84'
+const DETAILS = 'margin:0 0 16px;padding:8px 12px;border-left:4px solid #8a8a84;overflow-wrap:anywhere'
 const ADDRESS = 'word-break:break-all'
 
 const STYLE = `

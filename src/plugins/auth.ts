@@ -5,7 +5,6 @@ import { createAuth } from '../core/auth.ts'
 import type { Passwords } from '../core/password.ts'
 import { createPasswords } from '../core/password.ts'
 import type { Policy } from '../core/policy.ts'
-import { anyProfile } from '../core/profile.ts'
 import type { ServerKeys } from '../core/server-keys.ts'
 
 declare module 'fastify' {
@@ -34,6 +33,7 @@ export const authPlugin = fp<AuthPluginOptions>(
       keys,
       revoked: app.revokedSessions,
       seen: app.seenGenerations,
+      profiles: app.profiles,
       now,
       random,
       issuer,
@@ -53,7 +53,7 @@ export const authPlugin = fp<AuthPluginOptions>(
         changes: app.store.changes,
         records: app.store.records,
         widgets: app.store.widgets,
-        profiles: anyProfile,
+        profiles: app.profiles,
         passwords,
         commonPasswords: app.commonPasswords,
         accessTokens,
@@ -74,6 +74,7 @@ export const authPlugin = fp<AuthPluginOptions>(
       'seen',
       'bcrypt-pool',
       'common-passwords',
+      'profile',
       'guards',
       'mail',
       'metrics',

@@ -11,6 +11,7 @@ import type { Static, TObject, TSchema } from 'typebox'
 import { takeDocuments } from './documents.ts'
 import type { GuardName } from './guards.ts'
 import { addOptions } from './options.ts'
+import { withProfileFields } from './profile.ts'
 import type { Refuse } from './refusal.ts'
 import { refusal } from './refusal.ts'
 
@@ -36,6 +37,8 @@ export interface Action<
   readonly body?: Body
   readonly query?: Query
   readonly params?: Params
+  /** Fields of the profile may stand in the body beside its own: as PROFILE_SCHEMA_FILE has it, they are added to it. */
+  readonly takesProfile?: boolean
   /** Answers by status, for the document and for the serializer. */
   readonly answers: Readonly<Record<number, TSchema>>
   readonly besideRefusal?: Readonly<Record<string, unknown>>
@@ -84,8 +87,11 @@ export function endpoint(
   manner: Manner,
   url: string,
   name: string,
-  actions: Actions,
+  stated: Actions,
 ): void {
+  const actions: Actions = Object.fromEntries(
+    Object.entries(stated).map(([method, definition]) => [method, settled(app, definition)]),
+  )
   const allowed: HTTPMethods[] = []
   for (const [method, definition] of Object.entries(actions)) {
     const methods = method === 'GET' ? ['GET', 'HEAD'] : [method]
@@ -102,6 +108,13 @@ export function endpoint(
     handler: (request, reply) =>
       manner.refuse(refusal('method_not_allowed', `Use ${allow}.`), request, reply.header('allow', allow)),
   })
+}
+
+/** The action with the body that it has in this service. */
+function settled(app: FastifyInstance, definition: Action): Action {
+  const { body, takesProfile } = definition
+  if (takesProfile !== true || body === undefined) return definition
+  return { ...definition, body: withProfileFields(body, app.profileFields) }
 }
 
 function addRoute(

@@ -1,11 +1,8 @@
-import type { ErrorObject } from 'ajv'
-import { Ajv } from 'ajv'
-import type { Options } from 'ajv/dist/2020.js'
-import { Ajv2020 } from 'ajv/dist/2020.js'
-import ajvFormats from 'ajv-formats'
 import type { Profile } from '../core/ports.ts'
 import type { ProfileRules } from '../core/profile.ts'
 import { generalFaults, isReservedName, pickClaims } from '../core/profile.ts'
+import type { Fail, Validate } from './compile-schema.ts'
+import { compileSchema } from './compile-schema.ts'
 import { fieldErrors } from './field-words.ts'
 
 /** What is wrong with the file of PROFILE_SCHEMA_FILE, or with PROFILE_CLAIMS; ready for a terminal. */
@@ -31,17 +28,6 @@ interface Property extends ProfileField {
   readonly 'x-claim'?: boolean
 }
 
-const OPTIONS: Options = {
-  allErrors: true,
-  verbose: true,
-  strict: true,
-  strictRequired: true,
-  allowUnionTypes: true,
-  logger: false,
-}
-/** Where our own keywords may stand; anywhere else they would do nothing. */
-const PROPERTY_PLACE = /^#\/properties\/[^/]+$/
-
 /**
  * Profile rules from a JSON Schema (2020-12, or draft-07 by its `$schema`) of an object of scalars. Two keywords are
  * ours, both of a property: `x-aliases`, other names that it may be sent under, and `x-claim: true`, which puts it into
@@ -61,7 +47,7 @@ export function readProfileSchema(
   if (document['type'] !== 'object' || !isRecord(document['properties'])) {
     throw fail('', 'does not describe an object; expected "type": "object" and "properties".')
   }
-  const validate = compile(document, fail)
+  const validate = compileSchema(document, fail)
   const properties = Object.entries(document['properties']).map(asProperty)
   const aliases = new Map<string, string>()
   for (const [name, property] of properties) {
@@ -103,55 +89,6 @@ export function readProfileSchema(
   }
 }
 
-type Fail = (place: string, problem: string) => ProfileSchemaError
-interface Validate {
-  (profile: unknown): boolean
-  errors?: ErrorObject[] | null
-}
-
-function compile(document: Record<string, unknown>, fail: Fail): Validate {
-  const dialect = String(document['$schema'] ?? '')
-  const isOld = /^https?:\/\/json-schema\.org\/draft-07\//.test(dialect)
-  if (dialect !== '' && !isOld && !/^https:\/\/json-schema\.org\/draft\/2020-12\//.test(dialect)) {
-    throw fail('$schema', 'expected draft 2020-12, or draft-07.')
-  }
-  const ajv = isOld ? new Ajv(OPTIONS) : new Ajv2020(OPTIONS)
-  ajvFormats.default(ajv)
-  for (const [keyword, metaSchema] of [
-    ['x-aliases', { type: 'array', items: { type: 'string', minLength: 1 } }],
-    ['x-claim', { type: 'boolean' }],
-  ] as const) {
-    ajv.addKeyword({
-      keyword,
-      metaSchema,
-      compile: (_value, _parent, { errSchemaPath }) => {
-        if (!PROPERTY_PLACE.test(errSchemaPath))
-          throw new Error(`"${keyword}" at ${errSchemaPath} does nothing`)
-        return () => true
-      },
-    })
-  }
-  if ('$async' in document) throw fail('$async', 'is not allowed.')
-  try {
-    return ajv.compile(document)
-  } catch (error) {
-    throw fail(placeOf(ajv, document), `${error instanceof Error ? error.message : 'cannot be read'}.`)
-  }
-}
-
-/** The property that cannot be compiled; ajv does not name the place of everything that it refuses. */
-function placeOf(ajv: Ajv, { required: _, $id: _id, ...document }: Record<string, unknown>): string {
-  const culprit = Object.entries(document['properties'] ?? {}).find(([name, property]) => {
-    try {
-      ajv.compile({ ...document, properties: { [name]: property } })
-      return false
-    } catch {
-      return true
-    }
-  })
-  return culprit === undefined ? '' : `properties/${culprit[0]}`
-}
-
 function checkProperty(name: string, property: Property, place: string, fail: Fail): void {
   if (isReservedName(name)) throw fail(place, 'this name is reserved and cannot be a profile field.')
   const types = [property.type ?? []].flat()
@@ -187,7 +124,7 @@ function ambiguous(profile: Profile, aliases: ReadonlyMap<string, string>): Reco
 
 function forWire({ type, description, enum: choices }: Property): ProfileField {
   return {
-    ...(type === undefined ? {} : { type }),
+    type: type ?? ['string', 'number', 'boolean'],
     ...(description === undefined ? {} : { description }),
     ...(choices === undefined ? {} : { enum: choices }),
   }

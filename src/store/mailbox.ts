@@ -1,4 +1,5 @@
 import { desc, sql } from 'drizzle-orm'
+import { emailKey } from '../core/identity.ts'
 import type { MailboxStore } from '../core/ports.ts'
 import type { Database } from './database.ts'
 import { mailbox } from './schema.ts'
@@ -24,11 +25,11 @@ export function createMailboxStore({ drizzle }: Database): MailboxStore {
     },
 
     async list(to) {
-      const messages = await drizzle
+      const all = await drizzle
         .select()
         .from(mailbox)
-        .where(to === undefined ? undefined : sql`lower(${mailbox.to}) = lower(${to})`)
         .orderBy(...newestFirst)
+      const messages = to === undefined ? all : all.filter((each) => emailKey(each.to) === emailKey(to))
       return messages.map(({ sentAt, ...message }) => ({ ...message, sentAt: sentAt.getTime() }))
     },
   }

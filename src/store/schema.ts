@@ -60,6 +60,9 @@ export const users = pgTable(
       .on(table.emailKey)
       .where(sql`${table.emailVerifiedAt} IS NOT NULL AND ${table.emailKey} <> ''`),
     index('users_email_key').on(table.emailKey),
+    // For the sweep, as are those below that are named after an age.
+    index('users_unconfirmed').on(table.createdAt).where(sql`${table.activatedAt} IS NULL`),
+    index('users_erased_at').on(table.erasedAt).where(sql`${table.erasedAt} IS NOT NULL`),
   ],
 )
 
@@ -143,15 +146,23 @@ export const outbox = pgTable(
     index('outbox_due')
       .on(table.nextAttemptAt)
       .where(sql`${table.sentAt} IS NULL AND ${table.failedAt} IS NULL`),
+    index('outbox_closed')
+      .on(table.createdAt)
+      .where(sql`${table.sentAt} IS NOT NULL OR ${table.failedAt} IS NOT NULL`),
+    index('outbox_user_id').on(table.userId),
   ],
 )
 
 /** Counters of failed sign-ins and of letters, per account; keyed by a MAC where there is no account. */
-export const counters = pgTable('counters', {
-  key: text('key').primaryKey(),
-  count: integer('count').notNull(),
-  windowEndsAt: time('window_ends_at').notNull(),
-})
+export const counters = pgTable(
+  'counters',
+  {
+    key: text('key').primaryKey(),
+    count: integer('count').notNull(),
+    windowEndsAt: time('window_ends_at').notNull(),
+  },
+  (table) => [index('counters_window_ends_at').on(table.windowEndsAt)],
+)
 
 /**
  * Addresses that an account had before, while a link that was mailed to one of them can still bring it back. All of
@@ -168,7 +179,10 @@ export const formerEmails = pgTable(
     emailKey: text('email_key').notNull(),
     replacedAt: time('replaced_at').notNull().defaultNow(),
   },
-  (table) => [index('former_emails_user_id').on(table.userId)],
+  (table) => [
+    index('former_emails_user_id').on(table.userId),
+    index('former_emails_replaced_at').on(table.replacedAt),
+  ],
 )
 
 /** Hashes that the account has had, newest first as far as PASSWORD_HISTORY goes. */

@@ -187,3 +187,27 @@ t.test('a disabled account is told so by its own password alone', async (t) => {
   t.match(wrong, { status: 401, body: { code: 'invalid_credentials' } })
   t.same({ ...wrong.body, request_id: '' }, { ...unknown.body, request_id: '' })
 })
+
+t.test(
+  'somebody who signs up with an address after its owner does not get it by the letter asked for again',
+  async (t) => {
+    const service = await startApp(t)
+    const owner = somebody()
+    const squatter = { ...somebody(), email: owner.email }
+    await post(`${service.url}/register`, { ...owner })
+    await verificationToken(service, owner.email)
+    await post(`${service.url}/register`, { ...squatter })
+    await post(`${service.url}/resend-verification`, { email: owner.email })
+    const names = async () => {
+      const { body } = await get(`${service.url}/dev/mailbox.json?to=${owner.email}`)
+      const letters = body['messages'] as { text: string }[]
+      return [owner, squatter].map(
+        ({ username }) => letters.filter(({ text }) => text.includes(username)).length,
+      )
+    }
+    for (let sent = await names(); sent[0] !== 2 || sent[1] !== 2; sent = await names()) {
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    t.same(await names(), [2, 2], 'each letter names the account that it is for')
+  },
+)

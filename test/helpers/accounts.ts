@@ -16,24 +16,74 @@ export function somebody(): Person {
 }
 
 /** The token of the newest verification letter to the address; awaited, for the outbox sends it a moment later. */
-export async function verificationToken(service: TestApp, email: string): Promise<string> {
+export function verificationToken(service: TestApp, email: string): Promise<string> {
+  return letterToken(service, email, '/verify-email')
+}
+
+/** Where the links of letters lead. */
+export type LetterPath = '/verify-email' | '/reset' | '/confirm-email' | '/undo-email'
+
+/**
+ * The token of the newest letter to the address that leads there; awaited, for the outbox sends it a moment later.
+ * @param count how many such letters there must be
+ */
+export async function letterToken(
+  service: TestApp,
+  email: string,
+  path: LetterPath,
+  count = 1,
+): Promise<string> {
   for (;;) {
-    const { body } = await get(`${service.url}/dev/mailbox.json?to=${encodeURIComponent(email)}`)
-    const [message] = body['messages'] as { links: string[] }[]
-    const link = message?.links.find((each) => each.includes('token='))
-    const token = link && new URL(link).searchParams.get('token')
-    if (token) return token
+    const tokens = await tokensIn(service, email, path)
+    if (tokens[0] !== undefined && tokens.length >= count) return tokens[0]
     await new Promise((resolve) => setImmediate(resolve))
   }
 }
 
+/** The tokens of all letters to the address that lead there, the newest first. */
+async function tokensIn(service: TestApp, email: string, path: LetterPath): Promise<string[]> {
+  const links = (await letters(service, email)).flatMap((letter) => letter.links.map((link) => new URL(link)))
+  return links
+    .filter(({ pathname }) => pathname.endsWith(path))
+    .flatMap(({ searchParams }) => searchParams.getAll('token'))
+}
+
+export interface ReadLetter {
+  readonly to: string
+  readonly subject: string
+  readonly text: string
+  readonly links: readonly string[]
+}
+
+/** What has been sent to the address so far, newest first. */
+export async function letters(service: TestApp, email: string): Promise<ReadLetter[]> {
+  const { body } = await get(`${service.url}/dev/mailbox.json?to=${encodeURIComponent(email)}`)
+  return body['messages'] as ReadLetter[]
+}
+
+/** Waits for a letter of this subject to the address. */
+export async function letterAbout(service: TestApp, email: string, subject: RegExp): Promise<ReadLetter> {
+  for (;;) {
+    const letter = (await letters(service, email)).find((each) => subject.test(each.subject))
+    if (letter !== undefined) return letter
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+/** Asks for a letter of reset and waits for its token. */
+export async function resetToken(service: TestApp, email: string, count = 1): Promise<string> {
+  await post(`${service.url}/request-reset`, { email })
+  return letterToken(service, email, '/reset', count)
+}
+
 /** Registers and, where the service asks for it, confirms the address. */
 export async function register(service: TestApp, person: Person = somebody()): Promise<Person> {
+  const earlier = await tokensIn(service, person.email, '/verify-email')
   const answer = await post(`${service.url}/register`, { ...person })
   if (answer.status !== 201)
     throw new Error(`registering answered ${answer.status} ${JSON.stringify(answer.body)}`)
   if (answer.body['is_active'] !== true) {
-    const token = await verificationToken(service, person.email)
+    const token = await letterToken(service, person.email, '/verify-email', earlier.length + 1)
     await post(`${service.url}/verify-email`, { token })
   }
   return person

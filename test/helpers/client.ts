@@ -15,12 +15,30 @@ export interface PostOptions {
 }
 
 /** POSTs flat fields in one of the encodings, as a browser or an app would. */
-export async function post(
+export function post(
   url: string,
   fields: Readonly<Record<string, string>>,
+  options: PostOptions = {},
+): Promise<Answer> {
+  return send('POST', url, fields, options)
+}
+
+/** The same by another method. Fields that are no text stay what they are in JSON. */
+export async function send(
+  method: string,
+  url: string,
+  fields: Readonly<Record<string, unknown>>,
   { encoding = 'json', headers = {} }: PostOptions = {},
 ): Promise<Answer> {
-  return read(await fetch(url, { method: 'POST', ...encode(fields, encoding, headers) }))
+  return read(await fetch(url, { method, ...encode(fields, encoding, headers) }))
+}
+
+/** Asks again for as long as the answer is 503, as that answer says: what came of the first time is not known. */
+export async function untilAnswered(ask: () => Promise<Answer>): Promise<Answer> {
+  for (;;) {
+    const answer = await ask()
+    if (answer.status !== 503) return answer
+  }
 }
 
 /** GETs with an access token, or without one. */
@@ -42,7 +60,7 @@ export function text(answer: Answer, name: string): string {
 }
 
 function encode(
-  fields: Readonly<Record<string, string>>,
+  fields: Readonly<Record<string, unknown>>,
   encoding: Encoding,
   headers: Record<string, string>,
 ) {
@@ -50,13 +68,17 @@ function encode(
     case 'json':
       return { headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(fields) }
     case 'urlencoded':
-      return { headers, body: new URLSearchParams(fields) }
+      return { headers, body: new URLSearchParams(texts(fields)) }
     case 'multipart': {
       const form = new FormData()
-      for (const [name, value] of Object.entries(fields)) form.set(name, value)
+      for (const [name, value] of texts(fields)) form.set(name, value)
       return { headers, body: form }
     }
   }
+}
+
+function texts(fields: Readonly<Record<string, unknown>>): [name: string, value: string][] {
+  return Object.entries(fields).map(([name, value]) => [name, String(value)])
 }
 
 async function read(response: Response): Promise<Answer> {

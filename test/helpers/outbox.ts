@@ -55,6 +55,7 @@ export interface OutboxRow {
 export interface LogLine {
   readonly message: string
   readonly reason?: string
+  readonly retryInSeconds?: number
 }
 
 /** A database, a mail server, and workers between them that are stopped in the end. */

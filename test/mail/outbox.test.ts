@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { resendVerification, verifyEmail } from '../../src/core/verify-email.ts'
 import type { Mailer } from '../../src/mail/mailer.ts'
-import { createMailboxMailer, createSmtpMailer } from '../../src/mail/mailer.ts'
+import { createMailboxMailer, createSmtpMailer, SMTP_CONNECTIONS } from '../../src/mail/mailer.ts'
 import { createMailboxStore } from '../../src/store/mailbox.ts'
 import { caller, FROM, latch, linkOf, outboxWorld as world } from '../helpers/outbox.ts'
 import { createSmtpServer } from '../helpers/smtp.ts'
@@ -24,6 +24,7 @@ t.test('a letter is delivered once by two workers that share the outbox', async 
     names.map((name) => `${name}@example.com`).sort(),
   )
   t.equal(smtp.attempts, 40)
+  t.ok(smtp.connections <= 2 * SMTP_CONNECTIONS, `by ${smtp.connections} connections`)
   t.ok((await rows()).every((row) => row.sent_at !== null && row.attempts === 1 && row.last_error === null))
 })
 
@@ -209,6 +210,69 @@ t.test('a letter is given up when the next attempt would be after the end of its
   t.match(await rows(), [{ attempts: 1, last_error: 'smtp_rcpt_451' }])
 })
 
+t.test('each pause is longer than the one before, and the last one stays', async (t) => {
+  const { start, signUp, until, rows, logged, pool, smtp } = await world(t)
+  smtp.script.recipient.push(451, 451, 451, 451)
+  await signUp('ada')
+  const worker = await start({ retrySeconds: [30, 120, 600] })
+  for (const attempts of [1, 2, 3, 4]) {
+    await until(async () =>
+      (await rows()).every((row) => row.attempts === attempts && row.last_error !== null),
+    )
+    await until(async () => logged.length === attempts)
+    await pool.query('UPDATE outbox SET next_attempt_at = now()')
+    worker.wake()
+  }
+  await smtp.received(1)
+  await worker.stop()
+  t.strictSame(
+    logged.flatMap(({ retryInSeconds }) => retryInSeconds ?? []),
+    [30, 120, 600, 600],
+  )
+})
+
+t.test(
+  'an operator sees what waits, how long, and what was given up, but not what nobody misses',
+  async (t) => {
+    const { start, signUp, until, rows, pool, state, smtp } = await world(t)
+    t.strictSame(await state(), { waiting: 0, oldestSeconds: 0, failed: 0 })
+    for (const name of ['refused', 'overtaken', 'late', 'sent', 'waits']) await signUp(name)
+    t.match(await state(), { waiting: 5, failed: 0 })
+    const of = (name: string) => `WHERE user_id = (SELECT id FROM users WHERE username = '${name}')`
+    await pool.query(
+      `UPDATE users SET email_verified_at = now() + interval '1 second' WHERE username = 'overtaken'`,
+    )
+    await pool.query(`UPDATE outbox SET created_at = now() - interval '73 hours' ${of('late')}`)
+    await pool.query(
+      `UPDATE outbox SET next_attempt_at = now() + interval '1 day', created_at = now() - interval '1 hour' ${of('waits')}`,
+    )
+    await pool.query(`UPDATE outbox SET next_attempt_at = now() - interval '1 day' ${of('refused')}`)
+    smtp.script.recipient.push(550)
+    await start()
+    await until(async () => (await rows()).filter((row) => row.sent_at ?? row.failed_at).length === 4)
+    const { oldestSeconds, ...counts } = await state()
+    t.strictSame(counts, { waiting: 1, failed: 2 })
+    t.ok(oldestSeconds >= 3600 && oldestSeconds < 3700)
+  },
+)
+
+t.test(
+  'the hash of a password, which letters are judged by, reaches neither the log nor the letter',
+  async (t) => {
+    const { start, signUp, until, rows, pool, logged, smtp } = await world(t)
+    await signUp('ada')
+    await pool.query(
+      "UPDATE users SET password_hash = 'bcrypt_sha256$secret', email_verified_at = now() - interval '1 day'",
+    )
+    await pool.query("UPDATE outbox SET kind = 'reset'")
+    smtp.script.recipient.push(451)
+    await start()
+    await until(async () => (await rows()).every((row) => row.sent_at !== null))
+    t.equal(smtp.mails[0]?.subject, 'Choose a new password')
+    t.notMatch(JSON.stringify([logged, smtp.mails, await rows()]), 'bcrypt_sha256')
+  },
+)
+
 t.test('an account that is deleted takes its letters with it', async (t) => {
   const { start, signUp, pool, rows, smtp } = await world(t)
   await signUp('gone')
@@ -322,6 +386,11 @@ t.test('where TLS is required nothing goes out in the clear, whatever the URL sa
   await until(async () => (await rows()).some((row) => row.last_error !== null))
   await worker.stop()
   t.equal(smtp.attempts, 0)
+  t.match(
+    await rows(),
+    [{ sent_at: null, failed_at: null, last_error: 'smtp_starttls_500' }],
+    'it waits, and the code says for what',
+  )
 
   const upgrading = await createSmtpServer(t, { disabledCommands: ['AUTH'] })
   const upgraded = createSmtpMailer({

@@ -1,9 +1,18 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { readTemplates, TemplateError } from '../../src/mail/read-templates.ts'
 import { fillTemplate, PLACEHOLDERS } from '../../src/mail/templates.ts'
+import { somebody } from '../helpers/accounts.ts'
+import { startApp, TEST_SECRETS } from '../helpers/app.ts'
+import { post } from '../helpers/client.ts'
+import { linkOf } from '../helpers/outbox.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+import { createSmtpServer } from '../helpers/smtp.ts'
 
 const VALUES = {
   name: "Zoë O'Hara <b>",
@@ -130,6 +139,49 @@ t.test('a directory as Kubernetes mounts it is read: links, and names with a dot
   }
   await symlink('..2026_02_03', join(directory, '..data'))
   t.equal((await readTemplates(directory)).size, 1)
+})
+
+t.test('the service writes the letter in those words, and links it as ever', async (t) => {
+  const smtp = await createSmtpServer(t)
+  const settings = { SMTP_URL: smtp.url, PUBLIC_URL: 'https://auth.example.com', EMAIL_VERIFICATION: 'off' }
+  const { url } = await startApp(t, { ...settings, MAIL_TEMPLATES_DIR: await directoryOf(RESET) })
+  const person = somebody()
+  await post(`${url}/register`, { ...person })
+  await post(`${url}/request-reset`, { email: person.email })
+  const [mail] = await smtp.received(1)
+  t.equal(mail?.subject, 'Neues Passwort bei auth.example.com')
+  t.match(
+    mail?.text,
+    /^Hallo user[0-9a-f]+,\n\nhttps:\/\/auth\.example\.com\/reset\?token=[\w-]{56}\n\nGilt 1 h, 1 h lang\.\n/,
+  )
+  const link = linkOf(mail?.text)
+  t.match(mail?.html, `<a href="${link}">${link}</a>`)
+  const token = new URL(link).searchParams.get('token') ?? ''
+  t.equal((await post(`${url}/reset`, { token, password: 'another pass phrase' })).status, 200)
+})
+
+t.test('a service whose letters are wrong does not start, and says why', async (t) => {
+  const { url } = await createTestDatabase(t)
+  const directory = await directoryOf({ ...RESET, 'reset_password.txt': 'Hello\n{{lnk}}' })
+  const child = spawn(process.execPath, ['--import', './tools/ts.mjs', 'src/server.ts'], {
+    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+    env: {
+      PATH: process.env['PATH'],
+      PORT: '0',
+      DATABASE_URL: url,
+      ...TEST_SECRETS,
+      MAIL_TEMPLATES_DIR: directory,
+    },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  let printed = ''
+  child.stderr.setEncoding('utf8').on('data', (text) => (printed += text))
+  t.strictSame(await once(child, 'close'), [78, null])
+  t.match(
+    printed,
+    /^Keyturn does not start: 2 things are wrong in MAIL_TEMPLATES_DIR\.\n {2}reset_password\.txt has no .*\n {2}reset_password\.txt:2 has \{\{lnk\}\}, .*\n$/,
+  )
 })
 
 async function directoryOf(files: Readonly<Record<string, string | Buffer>>): Promise<string> {

@@ -97,12 +97,9 @@ export const AccountAnswer = Type.Object({
 /** An address, for a letter: what is wrong with it is said by the verb, to a browser on a page. */
 export const EmailBody = Type.Object({ email: Type.String() }, { additionalProperties: false })
 
-/** The token of a letter, in the link and in what its page sends. */
-export const TokenQuery = Type.Object({ token: Type.Optional(Type.String({ maxLength: 512 })) })
-export const TokenBody = Type.Object(
-  { token: Type.String({ minLength: 1, maxLength: 512 }) },
-  { additionalProperties: false },
-)
+/** The token of a letter, in the link and in what its page sends; whatever it is not, it is one answer. */
+export const TokenQuery = Type.Object({ token: Type.Optional(Type.String()) })
+export const TokenBody = Type.Object({ token: Type.String() }, { additionalProperties: false })
 
 export const Success = Type.Object({ success: Type.Literal(true) })
 

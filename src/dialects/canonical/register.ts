@@ -28,6 +28,7 @@ export function registerAction(cookie: RefreshCookie | undefined) {
       'With EMAIL_VERIFICATION=required the account waits for the link in the letter. A taken address is not revealed.' +
       ' With EMAIL_VERIFICATION=off the answer also holds the tokens, as that of /token does.',
     body: Body,
+    takesProfile: true,
     answers: withProblems({ 201: Type.Intersect([AccountAnswer, Type.Partial(schema)]) }),
     async handle(request, reply) {
       const former = cookie?.read(request)

@@ -81,7 +81,7 @@ export function resetActions({ base, passwordMinLength }: { base: string; passwo
       ' confirms the address; what an account held whose address nobody had confirmed before is dropped.',
     body: Type.Object(
       {
-        token: Type.String({ minLength: 1, maxLength: 512 }),
+        token: Type.String(),
         password: Type.String({ description: 'The new one, up to 1,024 bytes' }),
       },
       { additionalProperties: false },

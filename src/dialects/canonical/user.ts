@@ -59,6 +59,7 @@ export function editUserAction(method: 'PUT' | 'PATCH') {
       `Names that are left out stay as they are; profile fields that are left out ${replaceProfile ? 'are removed' : 'stay too'}.` +
       ' Address and password have endpoints of their own. Access tokens show the change from the next refresh on.',
     body: EditBody,
+    takesProfile: true,
     answers: withProblems({ 200: UserAnswer }),
     async handle(request, reply) {
       refuseElsewhere(request.body)

@@ -52,6 +52,7 @@ export function accessTokens(): AccessTokens {
     keys,
     revoked: { has: () => false, add: () => undefined },
     seen: { note: () => undefined },
+    profiles: { claims: () => ({}) },
     now: Date.now,
     random: Math.random,
     issuer: ISSUER,

@@ -3,6 +3,7 @@ import { AuthError } from './errors.ts'
 import type { Grant } from './grant.ts'
 import { makeGrant, newSession } from './grant.ts'
 import { emailKey, usernameKey } from './identity.ts'
+import { networkOf } from './network.ts'
 import { assertPasswordSize } from './password.ts'
 import { LOGIN_FAILURES_PER_ACCOUNT } from './policy.ts'
 import type {
@@ -34,8 +35,7 @@ export async function logIn(needs: AuthNeeds, credentials: Credentials, caller: 
   }
 
   try {
-    const account = await authenticate(needs, credentials.password, attempt)
-    return makeGrant(needs, await openSession(needs, account, credentials.password, attempt, caller))
+    return makeGrant(needs, await openSession(needs, credentials.password, attempt, caller))
   } catch (error) {
     const code = error instanceof AuthError ? error.code : undefined
     // Only a wrong guess counts: not a good password that was refused for another reason, and not our own trouble.
@@ -57,7 +57,7 @@ export function countersOf(needs: AuthNeeds, identifier: Identifier, caller: Cal
     needs.keys.macWithCurrent('guard', JSON.stringify(parts), 16).toString('base64url')
   return {
     unknown: name(['login', ...Object.entries(identifier).flat()]),
-    device: name(['device', caller.ip, caller.userAgent]),
+    device: name(['device', networkOf(caller.ip), caller.userAgent]),
   }
 }
 
@@ -65,7 +65,7 @@ export function countersOf(needs: AuthNeeds, identifier: Identifier, caller: Cal
 async function authenticate(
   needs: AuthNeeds,
   password: string,
-  { account }: LoginAttempt,
+  account: AccountWithHash | undefined,
 ): Promise<AccountWithHash> {
   const matches = await needs.passwords.verify(password, account?.passwordHash)
   if (!matches || account === undefined) throw new AuthError('invalid_credentials')
@@ -74,31 +74,29 @@ async function authenticate(
   return account
 }
 
+/** Hashes replaced between compare and insert, one after another; more in a row is no race but a defect. */
+const ROUNDS_MAX = 4
+
 /**
- * Starts the session under the hash that the password matched. Where that hash was replaced meanwhile, by a change
- * or by another sign-in that renewed it, the password is held against the new one, once.
+ * Starts the session under the hash that the password matched. Where the account changed meanwhile, by a change of
+ * the password or by another sign-in that renewed the hash, the password is held against what it has become.
  */
 async function openSession(
   needs: AuthNeeds,
-  account: AccountWithHash,
   password: string,
   attempt: LoginAttempt,
   caller: Caller,
 ): Promise<SessionView> {
-  const session = newSession(needs, account.id, caller)
-  const view = await needs.sessions.create(
-    session,
-    await renewHash(needs, account, password),
-    attempt.counter,
-  )
-  if (view !== undefined) return view
-
-  const present = (await needs.accounts.findForLink(account.id))?.account
-  const stillMatches = await needs.passwords.verify(password, present?.passwordHash)
-  if (present === undefined || !stillMatches) throw new AuthError('invalid_credentials')
-  const second = await needs.sessions.create(session, present.passwordHash, attempt.counter)
-  if (second === undefined) throw new AuthError('invalid_credentials')
-  return second
+  let { account: present } = attempt
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const account = await authenticate(needs, password, present)
+    const hash = round === 0 ? await renewHash(needs, account, password) : account.passwordHash
+    const session = newSession(needs, account.id, caller)
+    const view = await needs.sessions.create(session, hash, attempt.counter)
+    if (view !== undefined) return view
+    present = (await needs.accounts.findForLink(account.id))?.account
+  }
+  throw new AuthError('unavailable', { retryAfterSeconds: 1 })
 }
 
 /** Brings an old hash up to the cost in force, if there is time for it; a password change that was faster wins. */

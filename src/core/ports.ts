@@ -220,8 +220,9 @@ export type RevocationReason =
 export interface SessionStore {
   /**
    * Creates the session if, at that moment and under a lock of the user's row, the hash it was bought with is
-   * still the stored one and the account is neither disabled nor inactive. Refunds the counted attempt and
-   * records the `login` event in the same statement. `undefined` when the account changed meanwhile.
+   * still the stored one and the account is neither disabled nor inactive. Refunds the counted attempt, records the
+   * `login` event and, on a device that an account which has signed in before is not known on, has its owner told, up
+   * to LETTERS_PER_ACCOUNT times an hour; all in one statement. `undefined` when the account changed meanwhile.
    */
   create(
     session: NewSession,
@@ -250,8 +251,8 @@ export interface SessionStore {
   countLateReplay(sessionId: string, generation: number, caller: Caller): Promise<boolean>
 
   /**
-   * Revokes the session while it is at `generation` (any generation where `undefined`) and records `event`.
-   * Committed when it resolves. False when the row has moved on or was revoked before.
+   * Revokes the session while it is at `generation` (any generation where `undefined`) and records `event`; a `theft`
+   * is told to the owner. Committed when it resolves. False when the row has moved on or was revoked before.
    */
   revoke(
     sessionId: string,

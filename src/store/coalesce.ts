@@ -26,7 +26,8 @@ export function coalesce<Ask, Answer>(
 
   type Waiting = (typeof waiting)[number]
 
-  async function runBatch(batch: readonly Waiting[]): Promise<void> {
+  /** `behind` are those of a refused batch whose turn to go alone has not come. */
+  async function runBatch(batch: readonly Waiting[], behind: Waiting[] = []): Promise<void> {
     try {
       const answers = await run(batch.map(({ ask }) => ask))
       // The batch was answered in full, so an index beyond it would be a defect of `run`.
@@ -34,10 +35,11 @@ export function coalesce<Ask, Answer>(
     } catch (error) {
       const isAway = asStoreFailure(error) instanceof AuthError
       if (!isAway && batch.length > 1) {
-        for (const one of batch) await runBatch([one])
+        const alone = [...batch]
+        while (alone.length > 0) await runBatch(alone.splice(0, 1), alone)
         return
       }
-      for (const { reject } of isAway ? [...batch, ...waiting.splice(0)] : batch) reject(error)
+      for (const { reject } of isAway ? [...batch, ...behind.splice(0), ...waiting.splice(0)] : batch) reject(error)
     }
   }
 

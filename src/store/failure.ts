@@ -18,7 +18,7 @@ export class StoreError extends Error {
 }
 
 /** SQLSTATEs and socket errors that pass by themselves: the caller may try again, and the commit may have happened. */
-const PASSING_STATES = /^(?:08|53|57P|57014|55P03|40001|40P01|25006|58)/
+const PASSING_STATES = /^(?:08|53|57P|57014|55P03|40001|40P01|25006|25P0[34]|58)/
 const PASSING_SOCKET_CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',

@@ -4,6 +4,9 @@ import { drizzle } from 'drizzle-orm/node-postgres'
 import { DatabaseError } from 'pg'
 import { AuthError } from '../core/errors.ts'
 import type { Database } from './database.ts'
+import { StoreError } from './failure.ts'
+
+const IN_FAILED_TRANSACTION = '25P02'
 
 /**
  * Runs `work` in one transaction and returns what it returned, committed. What `work` throws is thrown on after
@@ -21,8 +24,10 @@ export async function transaction<T>(
   try {
     await client.query('BEGIN')
     const result = await work(drizzle(client))
-    await client.query('COMMIT')
+    const { command } = await client.query('COMMIT')
     broken = false
+    // A statement had failed, whatever `work` made of that: such a COMMIT is a ROLLBACK, and only its tag says so.
+    if (command !== 'COMMIT') throw new StoreError(IN_FAILED_TRANSACTION, undefined)
     return result
   } catch (error) {
     // Without a SQLSTATE it was not Postgres that said no: the connection is gone or silent, and would not answer a

@@ -7,6 +7,8 @@ import type { Ending, FalseLogout } from './judge.ts'
 import { endingOf, falseLogoutOf } from './judge.ts'
 import type { Ran } from './run.ts'
 import { runSchedule } from './run.ts'
+import type { Party } from './server.ts'
+import type { Witness } from './witness.ts'
 
 export type Finding = Ending | FalseLogout
 
@@ -16,7 +18,9 @@ export interface Tally {
   schedules: number
   refreshes: number
   /** Requests that came inside the grace after somebody else had moved on, and were answered. */
-  answeredInGrace: number
+  readonly answeredInGrace: Record<Party, number>
+  readonly outcomes: Partial<Record<keyof Witness['outcomes'], number>>
+  readonly events: Witness['events']
   /** How often each finding was made, and in which schedule first. */
   readonly found: Map<Finding, { times: number; first: number }>
   /** Promises that hold always, broken: each with the schedule to replay. */
@@ -73,7 +77,16 @@ function cut(family: number, seed: number, schedules: number): Part[] {
 }
 
 function emptyTally(family: number): Tally {
-  return { family, schedules: 0, refreshes: 0, answeredInGrace: 0, found: new Map(), broken: [] }
+  return {
+    family,
+    schedules: 0,
+    refreshes: 0,
+    answeredInGrace: { client: 0, thief: 0 },
+    outcomes: {},
+    events: {},
+    found: new Map(),
+    broken: [],
+  }
 }
 
 function merge(family: number, tallies: readonly Tally[]): Tally {
@@ -81,12 +94,24 @@ function merge(family: number, tallies: readonly Tally[]): Tally {
   for (const tally of tallies) {
     whole.schedules += tally.schedules
     whole.refreshes += tally.refreshes
-    whole.answeredInGrace += tally.answeredInGrace
+    addCounts(whole, tally)
     whole.broken.push(...tally.broken)
     for (const [finding, { times, first }] of tally.found) count(whole, finding, times, first)
   }
   whole.broken.sort((one, other) => one.schedule - other.schedule)
   return whole
+}
+
+type Counts = Pick<Tally, 'answeredInGrace' | 'outcomes' | 'events'>
+
+function addCounts(sum: Counts, more: Counts): void {
+  add(sum.answeredInGrace, more.answeredInGrace)
+  add(sum.outcomes, more.outcomes)
+  add(sum.events, more.events)
+}
+
+function add<K extends string>(sum: Partial<Record<K, number>>, more: Partial<Record<K, number>>): void {
+  for (const key of Object.keys(more) as K[]) sum[key] = (sum[key] ?? 0) + (more[key] ?? 0)
 }
 
 function count({ found }: Tally, finding: Finding, times: number, first: number): void {
@@ -105,7 +130,7 @@ export async function runPart({ family, seed, from, to }: Part): Promise<Tally> 
     const { witness, finding } = await replay(family, seed, n, false)
     tally.schedules += 1
     tally.refreshes += Object.values(witness.outcomes).reduce((sum, times) => sum + times, 0)
-    tally.answeredInGrace += witness.answeredInGrace
+    addCounts(tally, witness)
     for (const promise of witness.broken) tally.broken.push({ promise, schedule: n })
     if (finding !== undefined) count(tally, finding, 1, n)
   }

@@ -140,7 +140,7 @@ export function createClient(world: World, line: Line, chance: Chance, habits: C
       refusal = answer.code
       ended = true
     } else if (answer.kind === 'failed') {
-      world.after(retryDelay(chance, habits), () => attempt(tab, held))
+      world.after(delayOf(answer.retryAfterSeconds), () => attempt(tab, held))
     } else {
       if (habits.usesBeforeStoring) use(answer.access)
       if (chance.happens(habits.crashes)) {
@@ -148,6 +148,13 @@ export function createClient(world: World, line: Line, chance: Chance, habits: C
         world.after(retryDelay(chance, habits), () => wake(tab))
       } else world.after(writing(), () => store(tab, held, answer))
     }
+  }
+
+  /** Not before `Retry-After`; at that moment, or when it suits. */
+  function delayOf(retryAfterSeconds: number | undefined): number {
+    const delay = retryDelay(chance, habits)
+    if (retryAfterSeconds === undefined) return delay
+    return Math.max(retryAfterSeconds * SECOND, chance.happens(0.5) ? 0 : delay)
   }
 
   /** An answer that is not stored is not used either: a sibling has stored a newer one. */

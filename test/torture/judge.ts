@@ -6,10 +6,9 @@ export type FalseLogout =
   | 'its fifth lost answer running'
   | 'late, its successor already seen'
   | 'late by two generations or more'
-  | 'overtaken three times within the grace'
-  | 'overtaken by a healed generation'
+  | 'overtaken nine times within the grace'
   | 'late, in strict mode'
-  | 'the row restored is past its idle life'
+  | 'past the idle life of a row that lost its last rotation'
   | 'unexplained'
 
 /** The first false logout of a schedule that has no thief in it. */
@@ -18,15 +17,14 @@ export function falseLogoutOf(witness: Witness, isStrict: boolean): FalseLogout 
   if (fall === undefined) return undefined
   if (fall.code === 'session_revoked' && witness.loggedOut) return undefined
   if (fall.code === 'refresh_expired')
-    return isOver(fall, witness) ? undefined : 'the row restored is past its idle life'
+    return isOver(fall, witness) ? undefined : 'past the idle life of a row that lost its last rotation'
   if (fall.code !== 'refresh_replayed') return 'unexplained'
   return isStrict ? 'late, in strict mode' : causeOf(fall)
 }
 
 function causeOf({ met: { generation: c }, row, at }: Fall): FalseLogout {
   const isInGrace = at <= row.rotatedAt + POLICY.refreshGraceSeconds * 1000
-  if (c < row.floorGeneration) return 'overtaken by a healed generation'
-  if (isInGrace) return c < row.generation - 2 ? 'overtaken three times within the grace' : 'unexplained'
+  if (isInGrace) return c < row.generation - 8 ? 'overtaken nine times within the grace' : 'unexplained'
   if (c < row.generation - 1) return 'late by two generations or more'
   if (row.seenGeneration >= row.generation) return 'late, its successor already seen'
   return row.lateReplays >= 4 ? 'its fifth lost answer running' : 'unexplained'

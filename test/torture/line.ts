@@ -23,7 +23,7 @@ export interface Traffic {
   unanswered: number
 }
 
-const FAILED: Answer = { kind: 'failed' }
+const FAILED: Answer = { kind: 'failed', retryAfterSeconds: undefined }
 
 /** A line with delays and losses; each request goes to a replica by chance. */
 export function createLine(

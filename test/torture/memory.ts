@@ -21,6 +21,9 @@ export interface Memory {
   readonly row: Row
   /** Its own clock: the one of the verdicts. */
   readonly now: number
+  /** How long somebody else still holds the row, in milliseconds; 0 when nobody does. */
+  readonly lockedFor: number
+  lock(milliseconds: number): void
   commit(change: Partial<Row>, cause: Cause): void
   /** Loses the commits made since that moment, at most so many; the new primary's clock differs. */
   fallBack(since: number, commits: number, skewMs: number): void
@@ -32,12 +35,20 @@ export function createMemory(world: World, first: Row, listener: CommitListener)
   const commits = [{ row: first, at: world.now }]
   let row = first
   let skew = 0
+  let lockedUntil = 0
   return {
     get row() {
       return row
     },
     get now() {
       return Math.floor(world.now) + skew
+    },
+    get lockedFor() {
+      return Math.max(0, lockedUntil - world.now)
+    },
+    lock(milliseconds) {
+      world.note(() => `somebody else holds the row for ${Math.round(milliseconds)} ms`)
+      lockedUntil = world.now + milliseconds
     },
     commit(change, cause) {
       const before = row
@@ -58,16 +69,20 @@ export function createMemory(world: World, first: Row, listener: CommitListener)
   }
 }
 
-/** Runs a statement some time later, in one piece; rejects where its connection is cut. */
-export type Statement = <T>(work: () => T) => Promise<T>
+/** Only `rotates` leaves out a row that somebody else holds; what writes otherwise waits for it. */
+export type StatementKind = 'reads' | 'writes' | 'rotates' | 'rotates alone'
+
+/**
+ * Runs a statement some time later, in one piece, told when it began by the database's clock; rejects where its
+ * connection is cut or it waited too long.
+ */
+export type Statement = <T>(kind: StatementKind, work: (begun: number) => T) => Promise<T>
 
 export interface SessionNeeds {
   readonly memory: Memory
   readonly policy: Policy
   readonly account: Account
   readonly statement: Statement
-  /** Whether somebody else holds the row at this moment. */
-  readonly isLocked: () => boolean
   readonly record: (event: SecurityEvent) => void
 }
 
@@ -79,19 +94,19 @@ export function createSessions(needs: SessionNeeds) {
   const isLiveAt = (sessionId: string, generation: number) =>
     isThere(sessionId) && memory.row.revokedAt === undefined && memory.row.generation === generation
 
-  function rotate({ sessionId, generation, key }: Rotation): SessionView | undefined {
-    const { row, now } = memory
+  function rotate({ sessionId, generation, key }: Rotation, begun: number): SessionView | undefined {
+    const { row } = memory
     const isOpen =
       isLiveAt(sessionId, generation) &&
       row.rotates &&
       !account.disabled &&
-      row.expiresAt > now &&
-      row.rotatedAt > now - policy.refreshIdleTtlSeconds * 1000
+      row.expiresAt > begun &&
+      row.rotatedAt > begun - policy.refreshIdleTtlSeconds * 1000
     if (!isOpen) return undefined
     const isReused = key?.previousDigests.some((digest) => row.retryKey?.equals(digest)) ?? false
     const change = {
       generation: row.generation + 1,
-      rotatedAt: now,
+      rotatedAt: begun,
       lateReplays: row.lateGeneration === row.generation ? row.lateReplays : 0,
       retryKey: isReused ? key?.reusedDigest : key?.digest,
     }
@@ -103,18 +118,19 @@ export function createSessions(needs: SessionNeeds) {
     SessionStore,
     'rotate' | 'rotateAlone' | 'find' | 'heal' | 'countLateReplay' | 'revoke'
   > = {
-    rotate: (rotation) => statement(() => (needs.isLocked() ? undefined : rotate(rotation))),
-    rotateAlone: (rotation) => statement(() => rotate(rotation)),
-    find: (sessionId) => statement(() => (isThere(sessionId) ? view() : undefined)),
+    rotate: (rotation) =>
+      statement('rotates', (begun) => (memory.lockedFor > 0 ? undefined : rotate(rotation, begun))),
+    rotateAlone: (rotation) => statement('rotates alone', (begun) => rotate(rotation, begun)),
+    find: (sessionId) => statement('reads', () => (isThere(sessionId) ? view() : undefined)),
     heal: (sessionId, from, to, caller) =>
-      statement(() => {
+      statement('writes', (begun) => {
         if (!isLiveAt(sessionId, from) || !memory.row.rotates) return false
-        memory.commit({ generation: to, floorGeneration: to }, 'healed')
+        memory.commit({ generation: to, floorGeneration: to, rotatedAt: begun }, 'healed')
         record({ kind: 'refresh_healed', caller, sessionId })
         return true
       }),
     countLateReplay: (sessionId, generation, caller) =>
-      statement(() => {
+      statement('writes', () => {
         const { row } = memory
         if (!isLiveAt(sessionId, generation) || row.lateGeneration === generation) return false
         memory.commit({ lateReplays: row.lateReplays + 1, lateGeneration: generation }, 'counted')
@@ -122,10 +138,10 @@ export function createSessions(needs: SessionNeeds) {
         return true
       }),
     revoke: (sessionId, generation, reason, event) =>
-      statement(() => {
+      statement('writes', (begun) => {
         if (!isLiveAt(sessionId, generation ?? memory.row.generation)) return false
         record(event)
-        memory.commit({ revokedAt: memory.now, revokedReason: reason }, 'revoked')
+        memory.commit({ revokedAt: begun, revokedReason: reason }, 'revoked')
         return true
       }),
   }

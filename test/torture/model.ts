@@ -15,11 +15,12 @@ export interface ModelHabits {
   readonly replicas: number
   readonly rotates: boolean
   readonly replay: Policy['refreshReplay']
-  /** How likely a row is locked by somebody else when a rotation skips what is locked. */
+  /** How likely somebody else takes the row as a statement that wants it arrives. */
   readonly locked: number
 }
 
 const REVOCATIONS_POLLED_AFTER_MS = 1000
+const DONE = Promise.resolve()
 
 /**
  * Keyturn in virtual time: the real `refresh()`, the real tokens, and a database in memory whose every statement
@@ -53,17 +54,23 @@ export function createModel(
   async function answer(name: number, met: Met, replica: Replica, token: string, key: string | undefined) {
     try {
       const caller = { ip: String(name), userAgent: met.party }
-      const granted = await refresh(replica.needs, { token, idempotencyKey: key }, caller)
+      const needs = replica.needsFor((verdict) => witness.counted(name, verdict))
+      const granted = await refresh(needs, { token, idempotencyKey: key }, caller)
       const claims = claimsOf(granted.refresh)
       world.note(() => `  ${granted.outcome}: the ${met.party} gets generation ${claims.generation}`)
       witness.answered(name, met, granted.outcome, granted.refresh, claims)
       return { kind: 'tokens', ...granted } as const
     } catch (error) {
-      if (error instanceof Cut || (error instanceof AuthError && error.code === 'unavailable')) {
+      if (error instanceof Cut) {
         witness.outcomes.failed += 1
-        return { kind: 'failed' } as const
+        return { kind: 'failed', retryAfterSeconds: undefined } as const
       }
       if (!(error instanceof AuthError)) throw error
+      if (error.code === 'unavailable') {
+        world.note(() => `  unavailable: the ${met.party} had generation ${met.generation}`)
+        witness.putOff(name, error.retryAfterSeconds)
+        return { kind: 'failed', retryAfterSeconds: error.retryAfterSeconds } as const
+      }
       world.note(() => `  ${error.code}: the ${met.party} had generation ${met.generation}`)
       witness.refused(name, met, error.code, memory.row, memory.now)
       return { kind: 'refused', code: error.code } as const
@@ -80,7 +87,7 @@ export function createModel(
     replicas: habits.replicas,
     async logIn(): Promise<Tokens> {
       const { id, generation } = memory.row
-      const { token: access, expiresIn } = replicaOf(0).needs.accessTokens.mint(ACCOUNT, id, generation)
+      const { token: access, expiresIn } = replicaOf(0).accessTokens.mint(ACCOUNT, id, generation)
       return {
         refresh: encodeRefreshToken(KEYS_NOW, { userId: ACCOUNT.id, sessionId: id, generation }),
         access,
@@ -102,7 +109,7 @@ export function createModel(
       return true
     },
     async logOut(index) {
-      const { sessions } = replicaOf(index).needs
+      const { sessions } = replicaOf(index)
       const event = { kind: 'logout', caller: { ip: '0', userAgent: 'client' } } as const
       try {
         await sessions.revoke(memory.row.id, undefined, 'logout', event)
@@ -121,6 +128,6 @@ export function createModel(
       for (const replica of replicas) world.after(chance.between(200, 1500), () => writeBack(replica))
     },
     waiting: () => replicas.reduce((sum, { waiting }) => sum + waiting, 0),
-    breathe: async () => {},
+    breathe: () => DONE,
   }
 }

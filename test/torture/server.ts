@@ -5,11 +5,11 @@ export interface Tokens {
   readonly expiresIn: number
 }
 
-/** What comes back from POST /refresh. `failed` is 503, a cut connection, silence: unknown, so try again. */
+/** What comes back from POST /refresh. `failed` is 503, a cut connection, silence: nothing is known, so try again. */
 export type Answer =
   | ({ readonly kind: 'tokens' } & Tokens)
   | { readonly kind: 'refused'; readonly code: string }
-  | { readonly kind: 'failed' }
+  | { readonly kind: 'failed'; readonly retryAfterSeconds: number | undefined }
 
 /** Who asks: the schedules know, a server sees addresses. */
 export type Party = 'client' | 'thief'

@@ -1,9 +1,13 @@
+import type { AuthNeeds } from '../../src/core/auth.ts'
 import type { EventKind, SecurityEvent } from '../../src/core/ports.ts'
 import type { RefreshOutcome } from '../../src/core/refresh.ts'
 import type { PresentedRefreshClaims } from '../../src/core/refresh-token.ts'
 import type { Cause, Row } from './memory.ts'
 import type { Party } from './server.ts'
 import type { World } from './world.ts'
+
+/** What the metrics are told of a refresh. */
+export type Counted = Parameters<AuthNeeds['count']>[0]
 
 /** A request as the server met it. */
 export interface Met {
@@ -41,12 +45,12 @@ export interface DoubleUse {
 export interface Witness {
   readonly broken: string[]
   readonly falls: Fall[]
-  readonly outcomes: Record<RefreshOutcome | 'refused' | 'failed', number>
+  readonly outcomes: Record<RefreshOutcome | 'overtaken' | 'refused' | 'failed', number>
   readonly events: Partial<Record<EventKind, number>>
   doubleUse: DoubleUse | undefined
   failOvers: number
   /** Requests that arrived inside the grace after somebody else had moved on, and were answered. */
-  answeredInGrace: number
+  readonly answeredInGrace: Record<Party, number>
   /** When the client's session was last known to be good, whatever the database has forgotten since. */
   lastRotation: number
   loggedOut: boolean
@@ -62,6 +66,9 @@ export interface Witness {
     refresh: string,
     claims: PresentedRefreshClaims,
   ): void
+  counted(name: number, verdict: Counted): void
+  /** Answered 503, with nothing known or because others had moved on too far. */
+  putOff(name: number, retryAfterSeconds: number | undefined): void
   refused(name: number, met: Met, code: string, row: Row, at: number): void
   failedOver(): void
 }
@@ -78,6 +85,7 @@ export function createWitness(world: World): Witness {
   const rotated = new Set<number>()
   const asked = new Map<number, Met>()
   const told = new Map<number, EventKind[]>()
+  const verdicts = new Map<number, Counted>()
   const usedBy = { client: new Set<number>(), thief: new Set<number>() }
   const handedTo = { client: new Set<number>(), thief: new Set<number>() }
   /** The moment after which nothing may be answered any more. */
@@ -88,11 +96,20 @@ export function createWitness(world: World): Witness {
   const witness: Witness = {
     broken: [],
     falls: [],
-    outcomes: { rotated: 0, replayed: 0, 'lost-answer': 0, healed: 0, kept: 0, refused: 0, failed: 0 },
+    outcomes: {
+      rotated: 0,
+      replayed: 0,
+      'lost-answer': 0,
+      healed: 0,
+      kept: 0,
+      overtaken: 0,
+      refused: 0,
+      failed: 0,
+    },
     events: {},
     doubleUse: undefined,
     failOvers: 0,
-    answeredInGrace: 0,
+    answeredInGrace: { client: 0, thief: 0 },
     lastRotation: world.now,
     loggedOut: false,
     furthest: { client: 0, thief: 0 },
@@ -134,13 +151,29 @@ export function createWitness(world: World): Witness {
       if (outcome !== 'rotated' && !told.get(name)?.includes(EVENT_OF[outcome])) {
         witness.broken.push(`no event tells of "${outcome}"`)
       }
-      if (outcome === 'replayed') witness.answeredInGrace += 1
+      if (verdicts.get(name) !== outcome) witness.broken.push(`the metrics do not count "${outcome}"`)
+      if (outcome === 'replayed') witness.answeredInGrace[met.party] += 1
       judgeDoubleUse(met, outcome, generation)
       witness.furthest[met.party] = Math.max(witness.furthest[met.party], generation)
     },
 
+    counted(name, verdict) {
+      if (verdicts.has(name)) witness.broken.push('the metrics count a refresh twice')
+      verdicts.set(name, verdict)
+    },
+
+    putOff(name, retryAfterSeconds) {
+      const isOvertaken = verdicts.get(name) === 'overtaken'
+      witness.outcomes[isOvertaken ? 'overtaken' : 'failed'] += 1
+      if (retryAfterSeconds !== 1) witness.broken.push('a 503 does not say when to try again')
+      if (isOvertaken !== (told.get(name)?.includes('refresh_overtaken') ?? false))
+        witness.broken.push('event and metrics differ about a request that was overtaken')
+    },
+
     refused(name, met, code, row, at) {
       witness.outcomes.refused += 1
+      if (verdicts.get(name) !== (code === 'refresh_replayed' ? 'theft' : 'refused'))
+        witness.broken.push(`the metrics do not count "${code}"`)
       if (code === 'refresh_replayed') {
         if (row.revokedAt === undefined) witness.broken.push('refused before the revocation was committed')
         if (!told.get(name)?.includes('refresh_theft')) witness.broken.push('no event tells of the theft')

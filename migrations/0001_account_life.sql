@@ -6,6 +6,16 @@ CREATE TABLE "former_emails" (
 	"replaced_at" timestamp (3) with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "letter_requests" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"kind" text NOT NULL,
+	"email_key" text NOT NULL,
+	"may_be_sent" boolean NOT NULL,
+	"ip" "inet" NOT NULL,
+	"user_agent" text NOT NULL,
+	"asked_at" timestamp (3) with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "password_history" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"user_id" bigint NOT NULL,

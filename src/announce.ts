@@ -9,7 +9,7 @@ export function announce(config: RunnableConfig, demo: DemoUser | undefined): st
   const facts = [
     ['Service', publicUrl + prefix],
     ['Docs', `${publicUrl}/docs`],
-    ...(opensMailbox(config) ? [['Mailbox', `${publicUrl}/dev/mailbox`]] : []),
+    ...(opensMailbox(config) ? [['Mailbox', `http://${config.host}:${config.port}/dev/mailbox`]] : []),
     [
       'Database',
       demo === undefined ? databaseName(config.databaseUrl) : `embedded PostgreSQL in ${config.dataDir}`,

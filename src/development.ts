@@ -67,7 +67,14 @@ export async function putDemoUser(app: FastifyInstance, { username, password }: 
 async function startEmbedded(dataDir: string): Promise<EmbeddedPostgres> {
   // Loaded only here: in production neither this file's work nor the binaries are ever needed.
   const { startEmbeddedPostgres } = await import('./store/embedded.ts')
-  return startEmbeddedPostgres({ dataDir })
+  return startEmbeddedPostgres({
+    dataDir,
+    onUnexpectedExit: (error) => {
+      process.stderr.write(
+        `The embedded PostgreSQL has ended by itself. Start Keyturn again. ${error.message}\n`,
+      )
+    },
+  })
 }
 
 async function keepInDataDir(dataDir: string): Promise<Kept> {

@@ -51,6 +51,8 @@ async function serve({ config, demo, stop }: Completed, say: (line: string) => v
       await stop()
     },
   )
+  // Node would open its inspector, and with it every secret in memory, to whoever may send this signal.
+  if (config.nodeEnv === 'production') process.on('SIGUSR1', () => app.log.warn('SIGUSR1 is ignored'))
   // Under npm one Ctrl-C arrives twice, from the terminal and from npm: only the first one counts.
   let stopping = false
   for (const signal of STOP_SIGNALS) {

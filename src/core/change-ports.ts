@@ -88,7 +88,7 @@ export interface AccountUpdate {
 export interface AccountChangeStore {
   find(userId: number): Promise<ChangeableAccount | undefined>
 
-  /** Puts a letter with a link for a new password into the outbox; one statement, the same cost for any address. */
+  /** Notes that a letter with a link for a new password was asked for; the same work for any address, known or not. */
   requestReset(emailKey: string, counter: LetterCounter, caller: Caller): Promise<void>
 
   /** The hashes the account has had, newest first, without the present one. */

@@ -22,6 +22,8 @@ export async function confirmPassword(
   const identifier = { userId }
   const attempt = await needs.accounts.attemptLogin(identifier, countersOf(needs, identifier, caller), caller)
   if (needs.policy.limitsLogins && attempt.attempts > LOGIN_FAILURES_PER_ACCOUNT) {
+    // It was not looked at, so it is no failure: of good ones that come all at once none may lock the account.
+    await needs.accounts.refundLogin(attempt.counter)
     throw new AuthError('rate_limited', { retryAfterSeconds: attempt.windowEndsInSeconds })
   }
   if (attempt.account === undefined || attempt.account.disabled) throw new AuthError('invalid_token')

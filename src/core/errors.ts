@@ -14,6 +14,7 @@ export type AuthErrorCode =
   | 'refresh_invalid'
   | 'refresh_expired'
   | 'refresh_replayed'
+  | 'refresh_overtaken'
   | 'session_revoked'
   | 'link_invalid'
   | 'not_found'

@@ -31,6 +31,8 @@ export async function logIn(needs: AuthNeeds, credentials: Credentials, caller: 
   const attempt = await needs.accounts.attemptLogin(identifier, countersOf(needs, identifier, caller), caller)
   if (needs.policy.limitsLogins && attempt.attempts > LOGIN_FAILURES_PER_ACCOUNT) {
     await recordFailure(needs, attempt, caller, 'rate_limited')
+    // It was not looked at, so it is no failure: of good ones that come all at once none may lock the account.
+    await needs.accounts.refundLogin(attempt.counter)
     throw new AuthError('rate_limited', { retryAfterSeconds: attempt.windowEndsInSeconds })
   }
 

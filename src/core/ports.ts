@@ -151,8 +151,8 @@ export interface AccountStore {
   >
 
   /**
-   * Puts a verification letter for the address into the outbox unless there is no account or the letters of this
-   * hour are used up; one statement, the same cost either way.
+   * Notes that the verification letter for the address was asked for; the same work for any address, known or not.
+   * The outbox looks up whose it is, and writes it unless the letters of this hour are used up.
    */
   requestVerification(emailKey: string, counter: LetterCounter, caller: Caller): Promise<void>
 }

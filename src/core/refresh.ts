@@ -34,7 +34,8 @@ const RETRY_DIGEST_BYTES = 16
 /**
  * Exchanges a refresh token for the tokens of the next generation; an honest client whose answer was lost gets
  * it again, a thief ends the session. The common path is the one statement of `sessions.rotate`.
- * @throws AuthError `refresh_invalid`, `refresh_expired`, `session_revoked`, `refresh_replayed`, `rate_limited`
+ * @throws AuthError `refresh_invalid`, `refresh_expired`, `session_revoked`, `refresh_replayed`, `refresh_overtaken`,
+ * `rate_limited`, `unavailable`
  */
 export async function refresh(
   needs: RefreshNeeds,
@@ -95,7 +96,7 @@ async function act(
     case 'overtaken':
       await record('refresh_overtaken')
       needs.count('overtaken')
-      throw new AuthError('unavailable', { retryAfterSeconds: 1 })
+      throw new AuthError('refresh_overtaken')
     case 'lost_answer':
       if (!verdict.counted) await record('refresh_lost_answer')
       else if (!(await needs.sessions.countLateReplay(sessionId, generation, caller))) return 'again'

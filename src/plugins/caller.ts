@@ -7,7 +7,8 @@ const USER_AGENT_MAX_LENGTH = 300
 /** Who is calling, in a form that any database takes: a plain address, and a User-Agent that is cut and clean. */
 export function callerOf(request: FastifyRequest): Caller {
   return {
-    ip: plainAddress(request.ip) ?? plainAddress(request.socket.remoteAddress ?? '') ?? UNKNOWN_ADDRESS,
+    // Fastify's `ip` is undefined once the client has hung up.
+    ip: plainAddress(request.ip ?? '') ?? plainAddress(request.socket.remoteAddress ?? '') ?? UNKNOWN_ADDRESS,
     userAgent: cleanText(request.headers['user-agent'] ?? ''),
   }
 }

@@ -11,7 +11,7 @@ export interface DevMailboxPluginOptions {
   readonly manner: Manner
 }
 
-const Query = Type.Object({ to: Type.Optional(Type.String({ maxLength: 320 })) })
+const Query = Type.Object({ to: Type.Optional(Type.String({ maxLength: 320, pattern: '^[^\\u0000]*$' })) })
 
 const Messages = Type.Object({
   messages: Type.Array(

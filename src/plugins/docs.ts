@@ -34,6 +34,7 @@ export const docsPlugin = fp<DocsPluginOptions>(
     await app.register(fastifySwaggerUi, {
       routePrefix: '/docs',
       staticCSP: true,
+      theme: { title: 'Keyturn' },
       transformSpecification: finishDocument,
     })
   },

@@ -87,7 +87,9 @@ function sentence(fault: SchemaFault, isWhole: boolean, faults: readonly SchemaF
     case 'type':
       return isWhole ? 'Send an object of named fields.' : typeSentence(params['type'])
     case 'anyOf':
-      if (partsOf(fault, faults).every((part) => part.keyword === 'type')) return typeSentence(undefined)
+      if (partsOf(fault, faults).every((part) => part.keyword === 'type')) {
+        return typeSentence(partsOf(fault, faults).map((part) => part.params['type']))
+      }
       return withHint('This value is not valid.', parentSchema)
     case 'minLength':
       return limit === 1
@@ -125,9 +127,19 @@ const TYPES: Readonly<Record<string, string>> = {
   boolean: 'Must be a valid boolean.',
 }
 
+const KINDS: Readonly<Record<string, string>> = {
+  string: 'text',
+  integer: 'a whole number',
+  number: 'a number',
+  boolean: 'true or false',
+}
+
 function typeSentence(type: unknown): string {
-  const known = typeof type === 'string' ? TYPES[type] : undefined
-  return known ?? 'Not a valid value: send text, a number or true or false.'
+  const types = [type].flat().map(String)
+  const [only = ''] = types
+  if (types.length === 1) return TYPES[only] ?? 'This value is not valid.'
+  const kinds = types.map((each) => KINDS[each] ?? each)
+  return `Not a valid value: send ${kinds.slice(0, -1).join(', ')} or ${kinds.at(-1)}.`
 }
 
 const FORMATS: Readonly<Record<string, string>> = {

@@ -2,7 +2,9 @@ import fastifyRateLimit from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { AuthError } from '../core/errors.ts'
+import { networkOf } from '../core/network.ts'
 import type { RefreshLimit } from '../core/ports.ts'
+import { callerOf } from './caller.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -42,11 +44,17 @@ const REMEMBERED_MAX = 50_000
 /** Counters by address in this process (IPv6 by /64); those by account are in Postgres, see `store/accounts.ts`. */
 export const guardsPlugin = fp<GuardsPluginOptions>(
   async (app, { enabled }) => {
-    await app.register(fastifyRateLimit, { global: false, cache: REMEMBERED_MAX })
+    await app.register(fastifyRateLimit, { global: false })
 
     const perAddress = (verb: keyof typeof PER_ADDRESS): Guard | undefined => {
       if (!enabled) return undefined
-      const check = app.createRateLimit(PER_ADDRESS[verb])
+      // `cache` is read and not typed; without it other addresses push one out after 5,000.
+      const options = {
+        ...PER_ADDRESS[verb],
+        cache: REMEMBERED_MAX,
+        keyGenerator: (request: FastifyRequest) => networkOf(callerOf(request).ip),
+      }
+      const check = app.createRateLimit(options)
       return async (request) => {
         const limit = await check(request)
         if (!limit.isAllowed && limit.isExceeded) {

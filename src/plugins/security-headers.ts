@@ -21,8 +21,10 @@ const HEADERS = {
 /** Headers that tell browsers to be careful with every answer, refusals and unknown paths among them. */
 export const securityHeadersPlugin = fp(
   async (app) => {
-    app.addHook('onRequest', (_request, reply, done) => {
+    app.addHook('onRequest', (request, reply, done) => {
       reply.headers(HEADERS)
+      // What answers a deed is about somebody, and never for a cache (RFC 6749, 5.1).
+      if (request.method !== 'GET') reply.header('cache-control', 'no-store')
       done()
     })
   },

@@ -1,5 +1,4 @@
 import { and, eq, isNull, sql } from 'drizzle-orm'
-import { v7 as uuidV7 } from 'uuid'
 import type { AccountChangeStore, ChangeableAccount } from '../core/change-ports.ts'
 import type { ChangeableRow } from './changeable.ts'
 import { CHANGEABLE_COLUMNS, toChangeable } from './changeable.ts'
@@ -7,19 +6,11 @@ import type { Database } from './database.ts'
 import { createEmailChanges } from './email-changes.ts'
 import { constraintOf } from './failure.ts'
 import { forgetFailures, record, revokeSessions } from './in-transaction.ts'
-import { eventStatement, letterStatement } from './letters.ts'
+import { askForLetter } from './letter-requests.ts'
 import { createPasswordChanges } from './password-changes.ts'
 import { UNUSABLE_HASH } from './rows.ts'
 import { events, formerEmails, outbox, passwordHistory, sessions, users, widgets } from './schema.ts'
 import { transaction } from './transaction.ts'
-
-/** Whoever owns the address, else the newest account that claims it; nobody who is disabled. */
-const REQUEST_RESET = `
-  WITH account AS (
-    SELECT id FROM users WHERE email_key = $1 AND $1 <> '' AND disabled_at IS NULL
-    ORDER BY email_verified_at IS NOT NULL DESC, id DESC LIMIT 1
-  ), ${eventStatement('reset_requested', '$6', '$2', '$3')}, ${letterStatement('reset', '$4', '$5')}
-  SELECT 1`
 
 const FIND = `SELECT ${CHANGEABLE_COLUMNS} FROM users u WHERE u.id = $1 AND u.erased_at IS NULL`
 
@@ -41,13 +32,7 @@ export function createAccountChangeStore(database: Database): AccountChangeStore
     ...createPasswordChanges(database),
     find,
 
-    async requestReset(emailKey, counter, caller) {
-      await pool.query({
-        name: 'request_reset',
-        text: REQUEST_RESET,
-        values: [emailKey, caller.ip, caller.userAgent, counter, uuidV7(), uuidV7()],
-      })
-    },
+    requestReset: (emailKey, counter, caller) => askForLetter(pool, 'reset', emailKey, counter, caller),
 
     async update(userId, { username, firstName, lastName, profile }, caller) {
       try {

@@ -5,6 +5,7 @@ import type { Account, AccountStore, Caller, Identifier, NewAccount, PasswordHas
 import type { Database } from './database.ts'
 import { constraintOf } from './failure.ts'
 import { isSameDevice } from './known-device.ts'
+import { askForLetter } from './letter-requests.ts'
 import { countStatement, eventStatement, letterStatement } from './letters.ts'
 import type { AccountRow } from './rows.ts'
 import { ACCOUNT_COLUMNS, toAccount, toAccountWithHash } from './rows.ts'
@@ -53,24 +54,6 @@ const createStatement = (letter: string) => `
 
 const CREATE = createStatement('')
 const CREATE_WITH_LETTER = createStatement(`, ${letterStatement('verification', '$14', '$15')}`)
-
-/** More accounts than this that claim one address are not waiting for a letter, they are made to cause letters. */
-const WAITING_ACCOUNTS_MAX = 3
-
-/**
- * A letter for each of the newest accounts that wait for this address, for nobody can tell which of them belongs to
- * whoever reads it; each letter names its account. Where the address has an owner, one letter for them.
- */
-const REQUEST_VERIFICATION = `
-  WITH account AS (
-    SELECT id, row_number() OVER (ORDER BY id DESC) AS n FROM users u
-    WHERE email_key = $1 AND $1 <> '' AND (email_verified_at IS NOT NULL OR NOT EXISTS (
-      SELECT FROM users owner WHERE owner.email_key = $1 AND owner.email_verified_at IS NOT NULL
-    ))
-    ORDER BY id DESC LIMIT ${WAITING_ACCOUNTS_MAX}
-  ), ${eventStatement('verification_requested', '($6::uuid[])[account.n]', '$2', '$3')},
-  ${letterStatement('verification', '$4', '($5::uuid[])[account.n]')}
-  SELECT 1`
 
 const VERIFY_EMAIL = `
   WITH account AS (
@@ -208,16 +191,7 @@ export function createAccountStore({ pool, drizzle }: Database): AccountStore {
       }
     },
 
-    async requestVerification(emailKey, counter, caller) {
-      await pool.query({
-        name: 'request_verification',
-        text: REQUEST_VERIFICATION,
-        values: [emailKey, caller.ip, caller.userAgent, counter, newIds(), newIds()],
-      })
-    },
+    requestVerification: (emailKey, counter, caller) =>
+      askForLetter(pool, 'verification', emailKey, counter, caller),
   }
-}
-
-function newIds(): string[] {
-  return Array.from({ length: WAITING_ACCOUNTS_MAX }, () => uuidV7())
 }

@@ -39,7 +39,8 @@ export function coalesce<Ask, Answer>(
         while (alone.length > 0) await runBatch(alone.splice(0, 1), alone)
         return
       }
-      for (const { reject } of isAway ? [...batch, ...behind.splice(0), ...waiting.splice(0)] : batch) reject(error)
+      for (const { reject } of isAway ? [...batch, ...behind.splice(0), ...waiting.splice(0)] : batch)
+        reject(error)
     }
   }
 

@@ -1,7 +1,10 @@
 import { LETTER_WINDOW_SECONDS, LETTERS_PER_ACCOUNT } from '../core/policy.ts'
 import type { EventKind, LetterKind } from '../core/ports.ts'
 
-/** Counts one more under the key, in the window that is open or in a new one; a statement or a CTE. With `from` only where that has a row. */
+/**
+ * Counts one more under the key, in the window that is open or in a new one; a statement or a CTE. With a `from` only
+ * where that has a row.
+ */
 export const countStatement = (key: string, windowSeconds: number, from = '') => `
   INSERT INTO counters (key, count, window_ends_at)
   SELECT ${key}, 1, now() + interval '${windowSeconds} seconds' ${from}

@@ -4,6 +4,7 @@ import type { LetterFacts, LetterKind } from '../core/ports.ts'
 import type { ChangeableRow } from './changeable.ts'
 import { CHANGEABLE_COLUMNS, toChangeable } from './changeable.ts'
 import type { Database } from './database.ts'
+import { admitRequests } from './letter-requests.ts'
 
 const IS_OPEN = 'sent_at IS NULL AND failed_at IS NULL'
 
@@ -33,7 +34,9 @@ const MARK_FAILED = `
   WHERE id = $1 AND attempts = $2 AND ${IS_OPEN}`
 
 const NEXT_DUE = `
-  SELECT extract(epoch FROM min(next_attempt_at) - now())::float8 AS seconds FROM outbox WHERE ${IS_OPEN}`
+  SELECT extract(epoch FROM least(min(next_attempt_at), (SELECT min(asked_at) FROM letter_requests)) - now())::float8
+           AS seconds
+  FROM outbox WHERE ${IS_OPEN}`
 
 /** `failed_at` stands on dropped letters too, and an operator need not look after those. */
 const STATE = `
@@ -60,6 +63,7 @@ type LetterRow = ChangeableRow & {
 export function createOutboxStore({ pool }: Database): OutboxStore {
   return {
     async takeLetter(leaseSeconds) {
+      await admitRequests(pool)
       const { rows } = await pool.query<LetterRow>({
         name: 'take_letter',
         text: TAKE,

@@ -153,6 +153,18 @@ export const outbox = pgTable(
   ],
 )
 
+/** Letters that somebody asked for by an address; rows live until the outbox has looked up whose it is. */
+export const letterRequests = pgTable('letter_requests', {
+  id: uuid('id').primaryKey(),
+  kind: text('kind').$type<LetterKind>().notNull(),
+  emailKey: text('email_key').notNull(),
+  /** False where the letters of this hour are used up: it is recorded all the same. */
+  mayBeSent: boolean('may_be_sent').notNull(),
+  ip: inet('ip').notNull(),
+  userAgent: text('user_agent').notNull(),
+  askedAt: time('asked_at').notNull().defaultNow(),
+})
+
 /** Counters of failed sign-ins and of letters, per account; keyed by a MAC where there is no account. */
 export const counters = pgTable(
   'counters',

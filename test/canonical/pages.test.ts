@@ -2,14 +2,7 @@ import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import {
-  letterToken,
-  register,
-  resetToken,
-  signedIn,
-  somebody,
-  verificationToken,
-} from '../helpers/accounts.ts'
+import { letterToken, register, signedIn, somebody, verificationToken } from '../helpers/accounts.ts'
 import { startApp } from '../helpers/app.ts'
 import { bearer, get, post } from '../helpers/client.ts'
 

@@ -33,5 +33,6 @@ t.test('other networks are other places', async (t) => {
 })
 
 t.test('what is no address is itself', async (t) => {
-  for (const text of ['unknown', '', '2001:db8::1::2', 'fe80::1%eth0', '[::1]']) t.equal(networkOf(text), text)
+  for (const text of ['unknown', '', '2001:db8::1::2', 'fe80::1%eth0', '[::1]'])
+    t.equal(networkOf(text), text)
 })

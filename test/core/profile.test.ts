@@ -60,9 +60,9 @@ t.test('without a schema a profile holds any scalars, up to a bound', (t) => {
   t.same(anyProfile.faults(fields(33)), { profile: ['A profile may have up to 32 fields.'] })
   t.same(anyProfile.faults({ bio: 'a'.repeat(8000) }), {})
   t.same(anyProfile.faults({ bio: 'a'.repeat(8192) }), { profile: ['A profile may take up to 8192 bytes.'] })
-  t.same(anyProfile.faults({ bio: '\u{1f600}'.repeat(2048) }), { profile: [/8192 bytes/] })
+  t.match(anyProfile.faults({ bio: '\u{1f600}'.repeat(2048) }), { profile: [/8192 bytes/] })
   for (const name of ['', 'a'.repeat(65), 'a\nb', 'a\0b', 'a\ud800'])
-    t.same(Object.values(anyProfile.faults({ [name]: 1 })), [[/1 to 64 characters/]], JSON.stringify(name))
+    t.match(Object.values(anyProfile.faults({ [name]: 1 })), [[/1 to 64 characters/]], JSON.stringify(name))
   const secret = 'my password is hunter2'
   t.notMatch(JSON.stringify(anyProfile.faults({ [secret]: 1 })), /hunter2/, 'a pasted secret is not repeated')
   t.end()

@@ -48,6 +48,13 @@ async function tokensIn(service: TestApp, email: string, path: LetterPath): Prom
     .flatMap(({ searchParams }) => searchParams.getAll('token'))
 }
 
+/** Waits until it is known whose the letters are that somebody asked for by an address. */
+export async function requestsAdmitted({ app }: TestApp): Promise<void> {
+  while ((await app.database.pool.query('SELECT FROM letter_requests LIMIT 1')).rowCount !== 0) {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
 export interface ReadLetter {
   readonly to: string
   readonly subject: string

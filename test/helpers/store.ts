@@ -134,7 +134,8 @@ export function watchStatements({ pool }: Database): string[] {
   Object.assign(pool, {
     query: (...args: Parameters<typeof query>) => {
       const [statement]: readonly unknown[] = args
-      const name = typeof statement === 'object' && statement !== null && 'name' in statement && statement.name
+      const name =
+        typeof statement === 'object' && statement !== null && 'name' in statement && statement.name
       names.push(typeof name === 'string' ? name : 'nameless')
       return query(...args)
     },

@@ -267,7 +267,8 @@ async function world(t: Teardown & Parameters<typeof startApp>[0], settings: Set
         `SELECT kind, array_agg(CASE WHEN sent_at IS NULL THEN last_error ELSE 'sent' END ORDER BY id) AS became,
                 bool_or(sent_at IS NULL AND failed_at IS NULL) AS waits FROM outbox GROUP BY kind`,
       )
-      if (rows.every(({ waits }) => !waits))
+      const { rowCount: asked } = await pool.query('SELECT FROM letter_requests')
+      if (asked === 0 && rows.every(({ waits }) => !waits))
         return Object.fromEntries(rows.map(({ kind, became }) => [kind, became]))
       await sleep(10)
     }
@@ -307,6 +308,7 @@ async function world(t: Teardown & Parameters<typeof startApp>[0], settings: Set
     async pause(): Promise<(sql?: string) => Promise<void>> {
       await pool.query("ALTER TABLE outbox ALTER next_attempt_at SET DEFAULT now() + interval '1 hour'")
       return async (sql = 'SELECT 1') => {
+        while ((await pool.query('SELECT FROM letter_requests')).rowCount !== 0) service.app.outbox.wake()
         await pool.query(sql)
         await pool.query('UPDATE outbox SET next_attempt_at = now()')
       }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -73,6 +73,15 @@ t.test('each letter can be overridden with every placeholder that it knows', asy
   const templates = await readTemplates(await directoryOf(Object.fromEntries(files)))
   t.strictSame([...templates.keys()].sort(), Object.keys(PLACEHOLDERS).sort())
   for (const template of templates.values()) t.notMatch(fillTemplate(template, VALUES).text, /[{}]/)
+})
+
+t.test('README.md lists the letters and their placeholders', async (t) => {
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+  const rows = [...readme.matchAll(/^\| `([a-z_]+)` \| [^|]+ \| `(\{\{.*\}\})` \|$/gm)]
+  t.strictSame(
+    rows.map(([, name, placeholders = '']) => [name, placeholders.replace(/[{}]/g, '').split(' ').sort()]),
+    Object.entries(PLACEHOLDERS).map(([name, placeholders]) => [name, [...placeholders].sort()]),
+  )
 })
 
 t.test(

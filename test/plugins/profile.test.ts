@@ -85,7 +85,7 @@ t.test('each field is told what is wrong with it, in words', (t) => {
     ],
     [{ ...charity, contact: 'a@b.example' }, 'nick', 'This field is required.'],
     [{ ...charity, code: 'abc' }, 'code', 'This value is not valid.'],
-    [{ ...charity, code: true }, 'code', 'This value is not valid.'],
+    [{ ...charity, code: true }, 'code', 'Not a valid value: send text or a whole number.'],
     [{ ...charity, terms: false }, 'terms', 'This value must be true.'],
     [{ ...charity, colour: 'red' }, 'colour', 'This field is not known here. Remove it.'],
     [{ ...charity, isAdmin: true }, 'isAdmin', 'This name is reserved and cannot be a profile field.'],
@@ -185,13 +185,16 @@ t.test('a schema that cannot be used stops the start, with the file, the place a
     })
     t.throws(() => read(schema, claims), { message })
   }
-  t.ok(
-    read({
-      ...SCHEMA,
-      $schema: 'http://json-schema.org/draft-07/schema#',
-      dependentRequired: undefined,
-      dependencies: {},
-    }),
+  const { dependentRequired, ...rest } = SCHEMA
+  const { rules } = read({
+    ...rest,
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    dependencies: dependentRequired,
+  })
+  t.match(
+    rules.faults({ organisation_type: 'school', contact: 'a@b.example' }),
+    { nick: [/required/] },
+    'draft-07',
   )
   t.ok(read(object({ a: { $ref: '#/$defs/a' } }, { $defs: { a: { type: 'string' } } })))
   t.end()

@@ -1,9 +1,19 @@
 import t from 'tap'
 import type { LetterCounter, PasswordHash } from '../../src/core/ports.ts'
+import { admitRequests } from '../../src/store/letter-requests.ts'
 import type { TestStore } from '../helpers/store.ts'
-import { accountIn, CALLER, HASH, loginCounters, newAccount, newSession, openStore } from '../helpers/store.ts'
+import {
+  accountIn,
+  CALLER,
+  HASH,
+  loginCounters,
+  newAccount,
+  newSession,
+  openStore,
+} from '../helpers/store.ts'
 
 const LETTERS = 'letters:of a test' as LetterCounter
+const OTHER_LETTERS = 'letters:of another' as LetterCounter
 const twenty = <T>(call: (index: number) => Promise<T>) =>
   Promise.all(Array.from({ length: 20 }, (_, index) => call(index)))
 
@@ -11,20 +21,23 @@ async function rowsOf({ pool }: Pick<TestStore, 'pool'>, sql: string): Promise<u
   return (await pool.query(sql)).rows
 }
 
-t.test('of twenty accounts created at once with one name exactly one is, with all that belongs to it', async (t) => {
-  const stores = await openStore(t)
-  const created = await twenty((index) =>
-    stores.store.accounts.create(
-      newAccount({ usernameKey: 'ada', emailVerified: false, emailKey: `${index}@example.org` }),
-      LETTERS,
-      CALLER,
-    ),
-  )
-  t.equal(created.filter((account) => account === 'username_taken').length, 19)
-  t.match(await rowsOf(stores, 'SELECT kind, ip FROM events'), [{ kind: 'registered', ip: CALLER.ip }])
-  t.match(await rowsOf(stores, 'SELECT kind FROM outbox'), [{ kind: 'verification' }])
-  t.same(await rowsOf(stores, 'SELECT count FROM counters'), [{ count: 1 }], 'the refused cost no letter')
-})
+t.test(
+  'of twenty accounts created at once with one name exactly one is, with all that belongs to it',
+  async (t) => {
+    const stores = await openStore(t)
+    const created = await twenty((index) =>
+      stores.store.accounts.create(
+        newAccount({ usernameKey: 'ada', emailVerified: false, emailKey: `${index}@example.org` }),
+        LETTERS,
+        CALLER,
+      ),
+    )
+    t.equal(created.filter((account) => account === 'username_taken').length, 19)
+    t.match(await rowsOf(stores, 'SELECT kind, ip FROM events'), [{ kind: 'registered', ip: CALLER.ip }])
+    t.match(await rowsOf(stores, 'SELECT kind FROM outbox'), [{ kind: 'verification' }])
+    t.same(await rowsOf(stores, 'SELECT count FROM counters'), [{ count: 1 }], 'the refused cost no letter')
+  },
+)
 
 t.test('an address is taken only by who verified it, and only for who claims to have', async (t) => {
   const stores = await openStore(t)
@@ -46,14 +59,23 @@ t.test('a letter too many in the hour is not written, and the account is all the
   await twenty(() => accounts.create(newAccount({ emailVerified: false }), LETTERS, CALLER))
   t.equal((await rowsOf(stores, 'SELECT FROM users')).length, 20)
   t.equal((await rowsOf(stores, 'SELECT FROM outbox')).length, 3)
-  await twenty(() => accounts.requestVerification('nobody@example.org', LETTERS, CALLER))
-  t.equal((await rowsOf(stores, 'SELECT FROM outbox')).length, 3)
   await stores.pool.query(`UPDATE counters SET window_ends_at = now()`)
   const userId = await accountIn(stores, { emailKey: 'late@example.org', emailVerified: false })
-  await twenty(() => accounts.requestVerification('late@example.org', LETTERS, CALLER))
+  await twenty(() => accounts.requestVerification('nobody@example.org', LETTERS, CALLER))
+  await twenty(() => accounts.requestVerification('late@example.org', OTHER_LETTERS, CALLER))
+  await twenty(() => admitRequests(stores.database.pool))
   t.same(await rowsOf(stores, `SELECT count(*)::int AS letters FROM outbox WHERE user_id = ${userId}`), [
     { letters: 3 },
   ])
+  t.equal((await rowsOf(stores, 'SELECT FROM outbox')).length, 6, 'and none for an address that nobody has')
+  t.same(
+    await rowsOf(
+      stores,
+      `SELECT count(*)::int AS n, min(host(ip)) AS ip FROM events WHERE kind = 'verification_requested' AND user_id = ${userId}`,
+    ),
+    [{ n: 20, ip: CALLER.ip }],
+    'each time it was asked for is recorded',
+  )
 })
 
 t.test('of twenty uses of one verification at once exactly one succeeds', async (t) => {
@@ -118,34 +140,41 @@ t.test('an attempt goes to the verified account of an address, else to the newes
   t.equal(nameless.account, undefined, 'and an empty address is nobody’s')
 })
 
-t.test('attempts are counted before they are judged, apart for a device, and begin anew with the window', async (t) => {
-  const stores = await openStore(t)
-  const { accounts, sessions } = stores.store
-  const userId = await accountIn(stores, { usernameKey: 'ada' })
-  const names = loginCounters()
-  const attempt = (usernameKey = 'ada', caller = CALLER) =>
-    accounts.attemptLogin({ usernameKey }, names, caller)
-  const counted = await twenty(() => attempt())
-  t.same(
-    counted.map(({ attempts }) => attempts).toSorted((a, b) => a - b),
-    Array.from({ length: 20 }, (_, index) => index + 1),
-  )
-  t.equal((await attempt('nobody')).attempts, 1)
-  const [{ counter = '' } = {}] = counted
-  await twenty(() => accounts.refundLogin(counter))
-  await accounts.refundLogin(counter)
-  const next = await attempt()
-  t.equal(next.attempts, 1, 'never below none')
-  t.ok(next.windowEndsInSeconds > 14 * 60 && next.windowEndsInSeconds <= 15 * 60)
-  await attempt()
-  await stores.pool.query(`UPDATE counters SET window_ends_at = now() + interval '0.1 seconds'`)
-  t.equal((await attempt()).windowEndsInSeconds, 1, 'at least one')
-  await stores.pool.query(`UPDATE counters SET window_ends_at = now()`)
-  t.equal((await attempt()).attempts, 1)
+t.test(
+  'attempts are counted before they are judged, apart for a device, and begin anew with the window',
+  async (t) => {
+    const stores = await openStore(t)
+    const { accounts, sessions } = stores.store
+    const userId = await accountIn(stores, { usernameKey: 'ada' })
+    const names = loginCounters()
+    const attempt = (usernameKey = 'ada', caller = CALLER) =>
+      accounts.attemptLogin({ usernameKey }, names, caller)
+    const counted = await twenty(() => attempt())
+    t.same(
+      counted.map(({ attempts }) => attempts).toSorted((a, b) => a - b),
+      Array.from({ length: 20 }, (_, index) => index + 1),
+    )
+    t.equal((await attempt('nobody')).attempts, 1)
+    const [{ counter = '' } = {}] = counted
+    await twenty(() => accounts.refundLogin(counter))
+    await accounts.refundLogin(counter)
+    const next = await attempt()
+    t.equal(next.attempts, 1, 'never below none')
+    t.ok(next.windowEndsInSeconds > 14 * 60 && next.windowEndsInSeconds <= 15 * 60)
+    await attempt()
+    await stores.pool.query(`UPDATE counters SET window_ends_at = now() + interval '0.1 seconds'`)
+    t.equal((await attempt()).windowEndsInSeconds, 1, 'at least one')
+    await stores.pool.query(`UPDATE counters SET window_ends_at = now()`)
+    t.equal((await attempt()).attempts, 1)
 
-  await sessions.create(newSession(userId), HASH, 'no counter')
-  t.equal((await attempt()).attempts, 1, 'a device that has signed in has a counter of its own')
-  t.equal((await attempt('ada', { ...CALLER, userAgent: 'another' })).attempts, 2)
-  t.equal((await attempt('ada', { ...CALLER, ip: '192.0.2.2' })).attempts, 3)
-  t.equal((await rowsOf(stores, `SELECT FROM counters WHERE key LIKE '%ada%'`)).length, 0, 'no name is kept')
-})
+    await sessions.create(newSession(userId), HASH, 'no counter')
+    t.equal((await attempt()).attempts, 1, 'a device that has signed in has a counter of its own')
+    t.equal((await attempt('ada', { ...CALLER, userAgent: 'another' })).attempts, 2)
+    t.equal((await attempt('ada', { ...CALLER, ip: '192.0.2.2' })).attempts, 3)
+    t.equal(
+      (await rowsOf(stores, `SELECT FROM counters WHERE key LIKE '%ada%'`)).length,
+      0,
+      'no name is kept',
+    )
+  },
+)

@@ -30,7 +30,8 @@ const outcomes = async (asked: readonly Promise<string>[]) =>
   )
 const refused = (what: string) => Object.assign(new Error(what), { code: '22P02' })
 const gone = () => Object.assign(new Error('connection lost'), { code: '57P01' })
-const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+const numbers = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
 t.test('what comes alone goes at once', async (t) => {
   const { run, asked, nth } = statements()

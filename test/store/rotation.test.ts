@@ -182,19 +182,22 @@ t.test('a refresh waits for whoever holds its row for a moment', async (t) => {
   t.match((await pool.query('SELECT generation FROM sessions')).rows, [{ generation: 1 }])
 })
 
-t.test('a row that stays held is a 503 within three seconds, and the token is as good as before', async (t) => {
-  const service = await startApp(t)
-  const { refresh } = await signedIn(service)
-  const { pool } = service.app.database
-  const holder = await beginElsewhere(t, pool, 'SELECT FROM sessions FOR UPDATE')
-  const began = performance.now()
-  const answer = await post(`${service.url}/refresh`, { refresh })
-  t.match(answer, { status: 503, body: { code: 'unavailable' } })
-  t.equal(answer.headers.get('retry-after'), '1')
-  t.ok(performance.now() - began < 3000)
-  await holder.rollback()
-  t.equal((await post(`${service.url}/refresh`, { refresh })).headers.get('keyturn-refresh'), 'rotated')
-})
+t.test(
+  'a row that stays held is a 503 within three seconds, and the token is as good as before',
+  async (t) => {
+    const service = await startApp(t)
+    const { refresh } = await signedIn(service)
+    const { pool } = service.app.database
+    const holder = await beginElsewhere(t, pool, 'SELECT FROM sessions FOR UPDATE')
+    const began = performance.now()
+    const answer = await post(`${service.url}/refresh`, { refresh })
+    t.match(answer, { status: 503, body: { code: 'unavailable' } })
+    t.equal(answer.headers.get('retry-after'), '1')
+    t.ok(performance.now() - began < 3000)
+    await holder.rollback()
+    t.equal((await post(`${service.url}/refresh`, { refresh })).headers.get('keyturn-refresh'), 'rotated')
+  },
+)
 
 t.test('50 refreshes over two replicas whose commits are slow have one successor', async (t) => {
   const service = await startApp(t)

@@ -54,7 +54,11 @@ for (const [what, change] of [
     await untilWaiting(stores.pool)
     await other.commit()
     t.equal(await creating, undefined, 'it waited for the change')
-    t.equal(await stores.store.sessions.create(newSession(userId), HASH, counter), undefined, 'and afterwards')
+    t.equal(
+      await stores.store.sessions.create(newSession(userId), HASH, counter),
+      undefined,
+      'and afterwards',
+    )
     t.same(await rowsOf(stores, 'SELECT FROM sessions'), [])
     t.same(await rowsOf(stores, `SELECT FROM events WHERE kind = 'login'`), [])
     t.same(await rowsOf(stores, 'SELECT count FROM counters'), [{ count: 1 }], 'nothing was refunded')
@@ -107,21 +111,24 @@ t.test('of twenty lost answers counted at once exactly one counts', async (t) =>
   )
 })
 
-t.test('of twenty revocations at once exactly one is true, and only while the row has not moved on', async (t) => {
-  const stores = await openStore(t)
-  const { sessions } = stores.store
-  const id = await sessionIn(stores)
-  t.equal(await sessions.revoke(id, 1, 'theft', logout), false, 'at another generation nothing happens')
-  t.same(await rowsOf(stores, `SELECT FROM events WHERE kind = 'logout'`), [], 'and nothing is recorded')
-  const revoked = await twenty(() => sessions.revoke(id, 0, 'theft', { ...logout, reason: 'by test' }))
-  t.equal(revoked.filter(Boolean).length, 1)
-  t.equal(await sessions.revoke(id, undefined, 'logout', logout), false, 'it was revoked before')
-  t.match(await rowsOf(stores, 'SELECT revoked_reason FROM sessions'), [{ revoked_reason: 'theft' }])
-  t.match(await rowsOf(stores, `SELECT session_id, reason FROM events WHERE kind = 'logout'`), [
-    { session_id: id, reason: 'by test' },
-  ])
-  t.equal(await sessions.revoke(uuidV7(), undefined, 'logout', logout), false, 'nor is one that is unknown')
-})
+t.test(
+  'of twenty revocations at once exactly one is true, and only while the row has not moved on',
+  async (t) => {
+    const stores = await openStore(t)
+    const { sessions } = stores.store
+    const id = await sessionIn(stores)
+    t.equal(await sessions.revoke(id, 1, 'theft', logout), false, 'at another generation nothing happens')
+    t.same(await rowsOf(stores, `SELECT FROM events WHERE kind = 'logout'`), [], 'and nothing is recorded')
+    const revoked = await twenty(() => sessions.revoke(id, 0, 'theft', { ...logout, reason: 'by test' }))
+    t.equal(revoked.filter(Boolean).length, 1)
+    t.equal(await sessions.revoke(id, undefined, 'logout', logout), false, 'it was revoked before')
+    t.match(await rowsOf(stores, 'SELECT revoked_reason FROM sessions'), [{ revoked_reason: 'theft' }])
+    t.match(await rowsOf(stores, `SELECT session_id, reason FROM events WHERE kind = 'logout'`), [
+      { session_id: id, reason: 'by test' },
+    ])
+    t.equal(await sessions.revoke(uuidV7(), undefined, 'logout', logout), false, 'nor is one that is unknown')
+  },
+)
 
 t.test('a rotation and a revocation of the same generation exclude each other', async (t) => {
   const stores = await openStore(t)
@@ -136,36 +143,46 @@ t.test('a rotation and a revocation of the same generation exclude each other', 
   }
 })
 
-t.test('ending every session takes with it the sign-in that is under way, and no other account', async (t) => {
-  const stores = await openStore(t)
-  const { sessions } = stores.store
-  const [userId, other] = [await accountIn(stores), await accountIn(stores)]
-  const [first, dead, others] = await Promise.all([
-    sessionIn(stores, { userId }),
-    sessionIn(stores, { userId }),
-    sessionIn(stores, { userId: other }),
-  ])
-  await sessions.revoke(dead, undefined, 'logout', logout)
-  await slowCommits(stores.pool, 'sessions', 200)
-  const late = newSession(userId)
-  const signingIn = sessions.create(late, HASH, 'no counter')
-  for (;;) {
-    // Its row is written and its commit under way.
-    const dawdling = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'`
-    if ((await rowsOf(stores, dawdling)).length > 0) break
-  }
-  const event: SecurityEvent = { kind: 'logout_everywhere', caller: CALLER, sessionId: first }
-  const ended = await sessions.revokeAll(userId, 'logout_everywhere', event)
-  t.ok(await signingIn, 'the sign-in was first')
-  t.same(ended.toSorted(), [first, late.id].toSorted(), 'the ids are those that lived')
-  t.same(await rowsOf(stores, 'SELECT id FROM sessions WHERE revoked_at IS NULL'), [{ id: others }])
-  t.match(
-    await rowsOf(stores, `SELECT user_id, session_id, ip, user_agent FROM events WHERE kind = 'logout_everywhere'`),
-    [{ user_id: String(userId), session_id: first, ip: CALLER.ip, user_agent: CALLER.userAgent }],
-  )
-  t.same(await sessions.revokeAll(userId, 'logout_everywhere', event), [], 'once more there is nothing left')
-  t.equal(stores.database.pool.idleCount, stores.database.pool.totalCount, 'every connection is back')
-})
+t.test(
+  'ending every session takes with it the sign-in that is under way, and no other account',
+  async (t) => {
+    const stores = await openStore(t)
+    const { sessions } = stores.store
+    const [userId, other] = [await accountIn(stores), await accountIn(stores)]
+    const [first, dead, others] = await Promise.all([
+      sessionIn(stores, { userId }),
+      sessionIn(stores, { userId }),
+      sessionIn(stores, { userId: other }),
+    ])
+    await sessions.revoke(dead, undefined, 'logout', logout)
+    await slowCommits(stores.pool, 'sessions', 200)
+    const late = newSession(userId)
+    const signingIn = sessions.create(late, HASH, 'no counter')
+    for (;;) {
+      // Its row is written and its commit under way.
+      const dawdling = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'`
+      if ((await rowsOf(stores, dawdling)).length > 0) break
+    }
+    const event: SecurityEvent = { kind: 'logout_everywhere', caller: CALLER, sessionId: first }
+    const ended = await sessions.revokeAll(userId, 'logout_everywhere', event)
+    t.ok(await signingIn, 'the sign-in was first')
+    t.same(ended.toSorted(), [first, late.id].toSorted(), 'the ids are those that lived')
+    t.same(await rowsOf(stores, 'SELECT id FROM sessions WHERE revoked_at IS NULL'), [{ id: others }])
+    t.match(
+      await rowsOf(
+        stores,
+        `SELECT user_id, session_id, ip, user_agent FROM events WHERE kind = 'logout_everywhere'`,
+      ),
+      [{ user_id: String(userId), session_id: first, ip: CALLER.ip, user_agent: CALLER.userAgent }],
+    )
+    t.same(
+      await sessions.revokeAll(userId, 'logout_everywhere', event),
+      [],
+      'once more there is nothing left',
+    )
+    t.equal(stores.database.pool.idleCount, stores.database.pool.totalCount, 'every connection is back')
+  },
+)
 
 t.test('a session of an account that is gone is found no more', async (t) => {
   const stores = await openStore(t)

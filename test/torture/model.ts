@@ -66,7 +66,7 @@ export function createModel(
         return { kind: 'failed', retryAfterSeconds: undefined } as const
       }
       if (!(error instanceof AuthError)) throw error
-      if (error.code === 'unavailable') {
+      if (error.code === 'unavailable' || error.code === 'refresh_overtaken') {
         world.note(() => `  unavailable: the ${met.party} had generation ${met.generation}`)
         witness.putOff(name, error.retryAfterSeconds)
         return { kind: 'failed', retryAfterSeconds: error.retryAfterSeconds } as const

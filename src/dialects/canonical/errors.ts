@@ -68,6 +68,11 @@ export const WORDS: Readonly<Record<RefusalCode, Words>> = {
     title: 'The session has expired',
     detail: 'It has reached its end, or was not used for too long. Sign in again.',
   },
+  refresh_overtaken: {
+    status: 409,
+    title: 'Newer tokens have been handed out meanwhile',
+    detail: 'Read your storage again: another tab or request has stored a newer refresh token. Use that one.',
+  },
   session_revoked: {
     status: 401,
     title: 'The session has been ended',

@@ -1,0 +1,112 @@
+import t from 'tap'
+import type { Person } from '../helpers/accounts.ts'
+import { register, requestsAdmitted, somebody } from '../helpers/accounts.ts'
+import type { TestApp } from '../helpers/app.ts'
+import { startApp } from '../helpers/app.ts'
+import type { Answer } from '../helpers/client.ts'
+import { ENCODINGS, post } from '../helpers/client.ts'
+
+/** All of an answer that a stranger could compare with another one. */
+function comparable({ status, headers, body }: Answer) {
+  const told = [...headers].filter(([name]) => name !== 'date' && name !== 'x-request-id')
+  return { status, headers: Object.fromEntries(told), body: { ...body, request_id: undefined } }
+}
+
+/** One account of each kind, and addresses that belong to nobody. */
+async function everyKind(service: TestApp): Promise<Readonly<Record<string, string>>> {
+  const kinds: Record<string, Person> = {
+    confirmed: await register(service),
+    disabled: await register(service),
+    unconfirmed: somebody(),
+  }
+  await post(`${service.url}/register`, { ...kinds['unconfirmed'] })
+  await service.app.database.pool.query('UPDATE users SET disabled_at = now() WHERE email = $1', [
+    kinds['disabled']?.email,
+  ])
+  return {
+    ...Object.fromEntries(Object.entries(kinds).map(([kind, { email }]) => [kind, email])),
+    unknown: somebody().email,
+    'unknown, and odd': `o'neil+${somebody().username}@xn--bcher-kva.example`,
+  }
+}
+
+for (const path of ['/request-reset', '/resend-verification']) {
+  t.test(`${path} answers the same, byte for byte, whether or not there is an account`, async (t) => {
+    const service = await startApp(t)
+    const addresses = await everyKind(service)
+    for (const encoding of ENCODINGS) {
+      for (const headers of [{}, { accept: 'text/html' }]) {
+        const expected = comparable(
+          await post(service.url + path, { email: somebody().email }, { encoding, headers }),
+        )
+        t.match(expected, { status: 200, headers: { 'cache-control': 'no-store' } })
+        for (const [kind, email] of Object.entries(addresses)) {
+          // Four rounds, so that the letters of the hour are used up on the way.
+          for (let round = 0; round < 4; round += 1) {
+            const answer = await post(service.url + path, { email }, { encoding, headers })
+            t.same(comparable(answer), expected, kind)
+          }
+        }
+      }
+    }
+  })
+
+  t.test(`${path} looks nothing up while the caller waits`, async (t) => {
+    const service = await startApp(t)
+    const { email } = await register(service)
+    const client = await service.app.database.pool.connect()
+    try {
+      await client.query('BEGIN; LOCK TABLE users, outbox, events IN ACCESS EXCLUSIVE MODE')
+      for (const address of [email, somebody().email]) {
+        t.equal((await post(service.url + path, { email: address })).status, 200)
+      }
+    } finally {
+      await client.query('ROLLBACK')
+      client.release()
+    }
+    await requestsAdmitted(service)
+    const { rows } = await service.app.database.pool.query(
+      `SELECT count(*)::int AS n FROM events WHERE kind IN ('reset_requested', 'verification_requested')`,
+    )
+    t.same(rows, [{ n: 1 }], 'and the account is found afterwards')
+  })
+}
+
+t.test('what strangers ask for is done once, by whichever replica, and leaves nothing behind', async (t) => {
+  const service = await startApp(t)
+  const replica = await startApp(t, {}, { beside: service })
+  const people: Person[] = []
+  for (let index = 0; index < 5; index += 1) people.push(await register(service))
+  const asked = await Promise.all(
+    people.flatMap(({ email }) =>
+      [service, replica].map(({ url }) => post(`${url}/request-reset`, { email })),
+    ),
+  )
+  t.ok(asked.every(({ status }) => status === 200))
+  await requestsAdmitted(service)
+  const { rows } = await service.app.database.pool.query(
+    `SELECT (SELECT count(*) FROM letter_requests)::int AS requests,
+            (SELECT count(*) FROM outbox WHERE kind = 'reset')::int AS letters,
+            (SELECT count(*) FROM events WHERE kind = 'reset_requested')::int AS events`,
+  )
+  t.same(rows, [{ requests: 0, letters: 10, events: 10 }])
+})
+
+t.test(
+  'a request that the database could not take is no promise: 503, and the caller may ask again',
+  async (t) => {
+    const service = await startApp(t)
+    const { email } = await register(service)
+    const client = await service.app.database.pool.connect()
+    try {
+      await client.query('BEGIN; LOCK TABLE letter_requests IN ACCESS EXCLUSIVE MODE')
+      const refused = await post(`${service.url}/request-reset`, { email })
+      t.match(refused, { status: 503, body: { code: 'unavailable' } })
+      t.match(refused.headers.get('retry-after'), /^\d+$/)
+    } finally {
+      await client.query('ROLLBACK')
+      client.release()
+    }
+    t.equal((await post(`${service.url}/request-reset`, { email })).status, 200)
+  },
+)

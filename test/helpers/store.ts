@@ -127,17 +127,12 @@ export async function slowCommits(pool: pg.Pool, table: string, ms: number): Pro
       DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION dawdle()`)
 }
 
-/** Statements that the service sends from now on by the names they are prepared under, first to last. */
-export function watchStatements({ pool }: Database): string[] {
-  const names: string[] = []
-  const query = pool.query.bind(pool)
-  Object.assign(pool, {
-    query: (...args: Parameters<typeof query>) => {
-      const [statement]: readonly unknown[] = args
-      const name = typeof statement === 'object' && statement !== null && 'name' in statement && statement.name
-      names.push(typeof name === 'string' ? name : 'nameless')
-      return query(...args)
-    },
-  })
-  return names
+/** How many statements have updated the table since, whoever sent them. */
+export async function countUpdates(pool: pg.Pool, table: string): Promise<() => Promise<number>> {
+  await pool.query(`
+    CREATE TABLE updates ();
+    CREATE FUNCTION note_update() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN INSERT INTO updates DEFAULT VALUES; RETURN NULL; END $$;
+    CREATE TRIGGER note_update AFTER UPDATE ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION note_update()`)
+  return async () => (await pool.query('SELECT FROM updates')).rowCount ?? 0
 }

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { migrate } from '../src/store/migrate.ts'
+import { USER_AGENT } from './people.ts'
 
 /** A database of the bench, migrated and filled. */
 export interface BenchDatabase {
@@ -13,9 +14,6 @@ export interface People {
   readonly users: number
   readonly sessions: number
 }
-
-const USER_AGENT =
-  'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/604.1'
 
 const FILL_USERS = `
   INSERT INTO users (id, username, username_key, email, email_key, email_verified_at, activated_at, password_hash,

@@ -12,6 +12,9 @@ export const SECRETS = {
 }
 export const ISSUER = 'http://keyturn.bench'
 export const AUDIENCE = 'keyturn'
+/** Of a phone, because those who refresh most are phones. */
+export const USER_AGENT =
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/604.1'
 
 export const keys: ServerKeys = createServerKeys([SECRETS.server])
 
@@ -40,11 +43,12 @@ export function account(id: number): Account {
 
 /** Access tokens as the service under test makes them. */
 export function accessTokens(): AccessTokens {
-  const header = encode({ alg: 'HS256', typ: 'at+jwt', kid: SECRETS.jwt.kid })
+  const kind = JSON.stringify({ alg: 'HS256', typ: 'at+jwt', kid: SECRETS.jwt.kid })
+  const header = Buffer.from(kind).toString('base64url')
   return createAccessTokens({
     jwt: {
-      sign(claims) {
-        const signed = `${header}.${encode(claims)}`
+      sign(payload) {
+        const signed = `${header}.${Buffer.from(payload).toString('base64url')}`
         return `${signed}.${createHmac('sha256', SECRETS.jwt.secret).update(signed).digest('base64url')}`
       },
       verify: () => undefined,
@@ -59,10 +63,6 @@ export function accessTokens(): AccessTokens {
     audience: AUDIENCE,
     ttlSeconds: 900,
   })
-}
-
-function encode(value: object): string {
-  return Buffer.from(JSON.stringify(value)).toString('base64url')
 }
 
 function named(kid: string, secret: string): NamedSecret {

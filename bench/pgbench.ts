@@ -62,13 +62,10 @@ export async function runPgbench(file: string, order: PgbenchOrder): Promise<num
 /** Each client goes round its own sessions, so it knows their generation without asking. */
 function rotateScript(first: number): string {
   const session = `('00000000-0000-7000-8000-' || lpad(to_hex(:session::integer), 12, '0'))`
-  const parameters = [session, ':generation', 'NULL', 'NULL', 'NULL', 'NULL'].map(
-    (value) => `ARRAY[${value}]`,
-  )
-  const statement = [...parameters, String(30 * 86_400)].reduce(
-    (text, value, index) => text.replaceAll(`$${index + 1}::`, `${value}::`),
-    ROTATE,
-  )
+  const statement = ROTATE.replaceAll(/\$\d::uuid/g, `ARRAY[${session}]::uuid`)
+    .replaceAll(/\$\d::integer\[/g, 'ARRAY[:generation]::integer[')
+    .replaceAll(/\$\d::bytea/g, 'ARRAY[NULL]::bytea')
+    .replaceAll(/\$\d::integer/g, String(30 * 86_400))
   return `\\set n :n + 1
 \\set session ${first} + :client_id * ${SESSIONS_PER_CLIENT} + :n % ${SESSIONS_PER_CLIENT}
 \\set generation :n / ${SESSIONS_PER_CLIENT}

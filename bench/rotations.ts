@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { openDatabase } from '../src/store/database.ts'
 import type { Rotator } from '../src/store/rotation.ts'
-import { createRotator, ROTATE } from '../src/store/rotation.ts'
+import { createRotator, ROTATE, rotationValues } from '../src/store/rotation.ts'
 import { answerQuestions } from './answer-questions.js'
 import { sessionId } from './people.ts'
 
@@ -49,7 +49,8 @@ answerQuestions({
     const clients = Array.from({ length: order.inFlight }, () => new pg.Client(order.url))
     await Promise.all(clients.map((client) => client.connect()))
     const figures = await run(order, knownOf(order.url).generations, (index) => async (id, generation) => {
-      const values = [[id], [generation], [null], [null], [null], [null], IDLE_TTL_SECONDS]
+      const rotation = { sessionId: id, generation, key: undefined }
+      const values = rotationValues([rotation], IDLE_TTL_SECONDS)
       const answer = await clients[index]?.query({ name: 'rotate', text: ROTATE, values })
       return answer?.rowCount === 1
     })

@@ -1,6 +1,6 @@
 import { encodeRefreshToken } from '../src/core/refresh-token.ts'
 import type { Traffic } from './load.ts'
-import { accessTokens, account, keys, sessionId } from './people.ts'
+import { accessTokens, account, keys, sessionId, USER_AGENT } from './people.ts'
 
 /** What a load consists of. Sessions and their users are numbered, see `people.ts`. */
 export type TrafficKind =
@@ -84,11 +84,14 @@ function firstToken(number: number): string {
   return encodeRefreshToken(keys, { userId: number, sessionId: sessionId(number), generation: 0 })
 }
 
+/** What every client says of itself. */
+const CLIENT = `host: keyturn.bench\r\nuser-agent: ${USER_AGENT}\r\n`
+
 function get(path: string, token: string): string {
-  return `GET ${path} HTTP/1.1\r\nhost: keyturn.bench\r\nauthorization: Bearer ${token}\r\n\r\n`
+  return `GET ${path} HTTP/1.1\r\n${CLIENT}authorization: Bearer ${token}\r\n\r\n`
 }
 
 function post(path: string, body: string): string {
-  const head = `POST ${path} HTTP/1.1\r\nhost: keyturn.bench\r\ncontent-type: application/json\r\n`
+  const head = `POST ${path} HTTP/1.1\r\n${CLIENT}content-type: application/json\r\n`
   return `${head}content-length: ${body.length}\r\n\r\n${body}`
 }

@@ -99,11 +99,13 @@ export async function buildApp(
   speakRefusals(app, refuse)
   await app.register(requestLogPlugin)
   await app.register(securityHeadersPlugin)
-  await app.register(fastifyCors, {
-    origin: [...config.corsOrigins],
-    preflight: false,
-    exposedHeaders: ['keyturn-refresh', 'retry-after', 'x-request-id'],
-  })
+  if (config.corsOrigins.length > 0) {
+    await app.register(fastifyCors, {
+      origin: [...config.corsOrigins],
+      preflight: false,
+      exposedHeaders: ['keyturn-refresh', 'retry-after', 'x-request-id'],
+    })
+  }
   await app.register(pagesPlugin, { ownStyle: config.pageCss })
   await app.register(docsPlugin, { publicUrl, version })
   await app.register(bodies)

@@ -54,6 +54,9 @@ const TTL_JITTER = 0.05
 const REMEMBERED_MAX = 10_000
 /** A token of ours is far below this; whatever is longer is not worth decoding. */
 const TOKEN_MAX_LENGTH = 4096
+const TOKEN_FORM = /^[\w-]+\.[\w-]+\.[\w-]+$/
+/** Of an HMAC-SHA-256 in base64url. */
+const SIGNATURE_LENGTH = 43
 const OWN_BYTES = 16
 const OWN_SUFFIX = /,"own":"([A-Za-z0-9_-]{22})"\}$/
 
@@ -66,7 +69,7 @@ const OWN_SUFFIX = /,"own":"([A-Za-z0-9_-]{22})"\}$/
  */
 export function createAccessTokens(needs: AccessTokenNeeds): AccessTokens {
   const { jwt, keys, revoked, seen, now, random } = needs
-  const remembered = new Map<string, AccessClaims>()
+  const remembered = new Map<string, { readonly token: string; readonly claims: AccessClaims }>()
 
   function alive(claims: AccessClaims): AccessClaims | undefined {
     if (claims.exp * 1000 <= now() || revoked.has(claims.sid)) return undefined
@@ -100,21 +103,22 @@ export function createAccessTokens(needs: AccessTokenNeeds): AccessTokens {
         last_name: account.lastName,
         roles: account.roles,
       }
-      const own = keys
-        .macWithCurrent('own', JSON.stringify(claims).slice(0, -1), OWN_BYTES)
-        .toString('base64url')
-      return { token: jwt.sign({ ...claims, own }), expiresIn }
+      const unclosed = JSON.stringify(claims).slice(0, -1)
+      const own = keys.macWithCurrent('own', unclosed, OWN_BYTES).toString('base64url')
+      return { token: jwt.sign(`${unclosed},"own":"${own}"}`), expiresIn }
     },
 
     verify(token) {
-      const known = remembered.get(token)
-      if (known !== undefined) return alive(known)
-      if (token.length > TOKEN_MAX_LENGTH) return undefined
+      // Found by the end of its signature, because a map would first have to hash all of the token.
+      const signatureEnd = token.slice(-SIGNATURE_LENGTH)
+      const known = remembered.get(signatureEnd)
+      if (known !== undefined && known.token === token) return alive(known.claims)
+      if (token.length > TOKEN_MAX_LENGTH || !TOKEN_FORM.test(token)) return undefined
       const payload = jwt.verify(token)
       if (payload === undefined || !isOwn(keys, payload)) return undefined
       const claims = JSON.parse(payload) as AccessClaims
       if (remembered.size >= REMEMBERED_MAX) remembered.delete(remembered.keys().next().value ?? '')
-      remembered.set(token, claims)
+      remembered.set(signatureEnd, { token, claims })
       return alive(claims)
     },
   }

@@ -1,4 +1,3 @@
-import type { AccessClaims } from './access-token.ts'
 import type { SessionState } from './rotation.ts'
 
 /** An account as the core knows it. Times are milliseconds since 1970, by the database's clock. */
@@ -284,7 +283,8 @@ export interface SeenGenerations {
 
 /** Signs and verifies JWTs with the shared keys. */
 export interface JwtSigner {
-  sign(claims: AccessClaims): string
+  /** @param payload the JSON text of the claims; it is signed as it stands */
+  sign(payload: string): string
   /** The JSON text of the payload if signature, algorithm, `typ`, `iss`, `aud` and `exp` are good. Never throws. */
   verify(token: string): string | undefined
 }

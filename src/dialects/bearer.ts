@@ -12,22 +12,19 @@ declare module 'fastify' {
 /** Where clients put their token: `Authorization: Bearer …` (RFC 6750), or Django's `Authorization: Token …`. */
 export type TokenScheme = 'Bearer' | 'Token'
 
-const FORMS = {
-  Bearer: { scheme: /^bearer(?:\s|$)/i, credentials: /^bearer ([^\s,]+)$/i },
-  Token: { scheme: /^token(?:\s|$)/i, credentials: /^token ([^\s,]+)$/i },
-} as const satisfies Record<TokenScheme, unknown>
-
 /**
- * The token of the Authorization header; `undefined` where there is none of this scheme.
- * @throws AuthError `invalid_token` for a header of the scheme that holds anything but one token
+ * The token of the Authorization header; `undefined` where there is none of this scheme. Whether it is one token and
+ * a good one, its verification tells: a pattern that went through each would take as long as all the rest.
+ * @throws AuthError `invalid_token` for a header of the scheme that holds nothing else
  */
 export function readToken(request: FastifyRequest, scheme: TokenScheme): string | undefined {
   const header = request.headers.authorization
-  const form = FORMS[scheme]
-  if (header === undefined || !form.scheme.test(header)) return undefined
-  const token = form.credentials.exec(header)?.[1]
-  if (token === undefined) throw new AuthError('invalid_token')
-  return token
+  if (header === undefined) return undefined
+  const end = header.indexOf(' ')
+  const named = end === -1 ? header : header.slice(0, end)
+  if (named.length !== scheme.length || named.toLowerCase() !== scheme.toLowerCase()) return undefined
+  if (end === -1) throw new AuthError('invalid_token')
+  return header.slice(end + 1)
 }
 
 /** Lets a request with a good access token through, with its claims; synchronous, for it is on every hot path. */

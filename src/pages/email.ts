@@ -7,7 +7,7 @@ import { tokenForm } from './parts.ts'
 export function confirmEmailPage(form: TokenForm): Page {
   return {
     title: 'Confirm your new email address',
-    main: html`<p>Press the button to make this your address. Letters go to it from then on, and you can sign in with it.</p>
+    main: html`<p>Press the button, and the address that our letter went to becomes that of your account: later letters go there, and you sign in with it.</p>
 ${tokenForm(form, 'Use this address')}
 <p class="small">You did not ask for this? Then close this page. Nothing happens unless you press the button.</p>`,
   }
@@ -37,8 +37,8 @@ export function undoEmailPage(form: TokenForm): Page {
     main: html`<p>Somebody who knew your password has asked to change the address of your account. If that was not you, press the button:</p>
 <ul>
 <li>your old address stays, or comes back;</li>
-<li>everybody is signed out, and the password works no more;</li>
-<li>you get a letter by which you choose a new password.</li>
+<li>everybody is signed out, and the present password stops working;</li>
+<li>you get a letter with a link to choose a new password.</li>
 </ul>
 ${tokenForm(form, 'That was not me')}
 <p class="small">It was you? Then close this page. Nothing happens unless you press the button.</p>`,
@@ -59,6 +59,6 @@ export function undoEmailInvalidPage(reset: { readonly path: string }): Page {
   return {
     title: 'There is nothing to undo',
     main: html`<p>This link is more than a week old, was used already, or the change that it is about never came to pass.</p>
-<p>You still fear for your account? <a href="${reset.path}">Choose a new password</a>: that signs everybody out.</p>`,
+<p>Still worried about your account? <a href="${reset.path}">Choose a new password</a>: that signs everybody out.</p>`,
   }
 }

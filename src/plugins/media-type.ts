@@ -16,5 +16,6 @@ export function mediaParameters(header: string, name: string): string[] {
 
 /** Whether a media type header asks for its text to be read as anything but UTF-8. */
 export function hasForeignCharset(header: string): boolean {
+  if (!header.includes(';')) return false
   return mediaParameters(header, 'charset').some((charset) => !/^utf-?8$/i.test(charset))
 }

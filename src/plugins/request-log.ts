@@ -11,6 +11,8 @@ export const requestLogPlugin = fp(
       reply.header('x-request-id', request.id)
       done()
     })
+    // A line that no level lets through would still cost a look at every answer.
+    if (!LEVELS_OF_LINES.has(app.log.level)) return
     app.addHook('onResponse', (request, reply, done) => {
       const { method, routeOptions, accessClaims } = request
       request.log.info({
@@ -25,6 +27,8 @@ export const requestLogPlugin = fp(
   },
   { name: 'request-log' },
 )
+
+const LEVELS_OF_LINES = new Set(['info', 'debug', 'trace'])
 
 type Logger = NonNullable<Exclude<FastifyServerOptions['logger'], boolean>>
 
@@ -60,13 +64,20 @@ function describeError(error: unknown, depth: number): DescribedError {
     }
   }
   const code: unknown = 'code' in error ? error.code : undefined
-  const stack = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? []
   return {
     type: error.name,
     message: PLAIN_ERRORS.has(error.name) ? error.message : 'not shown, for it may quote a request',
     code,
-    stack: stack.map((line) => line.trim()).join(' | '),
+    stack: framesOf(error).join(' | '),
     ...(error.cause !== undefined &&
       depth < CAUSES_SHOWN && { cause: describeError(error.cause, depth + 1) }),
   }
+}
+
+/** The stack without the message before it, some lines of which may look like those of a stack. */
+function framesOf({ stack = '', message }: Error): string[] {
+  const start = stack.indexOf(message)
+  if (start === -1) return []
+  const lines = stack.slice(start + message.length).split('\n')
+  return lines.filter((line) => /^\s+at /.test(line)).map((line) => line.trim())
 }

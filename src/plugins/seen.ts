@@ -24,13 +24,18 @@ export const seenPlugin = fp(
     const unwritten = new Map<string, number>()
     let timer: NodeJS.Timeout | undefined
 
+    /** The next call of the same client makes the note again. */
+    function forget(sessionIds: Iterable<string>): void {
+      for (const sessionId of sessionIds) noted.delete(sessionId)
+    }
+
     async function flush(): Promise<void> {
       const batch = new Map([...unwritten].slice(0, BATCH_MAX))
       for (const sessionId of batch.keys()) unwritten.delete(sessionId)
       try {
-        await markSeen(app.database, batch)
+        forget(await markSeen(app.database, batch))
       } catch (error) {
-        for (const sessionId of batch.keys()) noted.delete(sessionId)
+        forget(batch.keys())
         app.log.warn({ err: error }, 'seen generations could not be written')
       }
       timer = unwritten.size > 0 ? setTimeout(flush, FLUSH_MS) : undefined

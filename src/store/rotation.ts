@@ -1,6 +1,8 @@
+import type { QueryConfig } from 'pg'
 import type { Rotation, SessionView } from '../core/ports.ts'
 import { coalesce } from './coalesce.ts'
 import type { Database } from './database.ts'
+import { holdConnection } from './held-connection.ts'
 import type { SessionRow } from './rows.ts'
 import { ACCOUNT_COLUMNS, SESSION_COLUMNS, toSessionView } from './rows.ts'
 
@@ -48,27 +50,22 @@ export interface Rotator {
   rotateAlone(rotation: Rotation): Promise<SessionView | undefined>
 }
 
+type RotatedRow = SessionRow & { readonly ordinal: string }
+type Query = (statement: QueryConfig) => Promise<{ readonly rows: readonly RotatedRow[] }>
+
 /** Rotates sessions; those that arrive together share a statement and its commit. */
 export function createRotator({ pool }: Database, idleTtlSeconds: number): Rotator {
-  async function run(statement: { name: string; text: string }, rotations: readonly Rotation[]) {
-    const values = [
-      rotations.map(({ sessionId }) => sessionId),
-      rotations.map(({ generation }) => generation),
-      rotations.map(({ key }) => key?.digest),
-      rotations.map(({ key }) => key?.reusedDigest),
-      rotations.map(({ key }) => key && Buffer.concat(key.previousDigests)),
-      idleTtlSeconds,
-    ]
-    const { rows } = await retryDeadlock(() =>
-      pool.query<SessionRow & { ordinal: string }>({ ...statement, values }),
-    )
+  async function run(query: Query, name: string, text: string, rotations: readonly Rotation[]) {
+    const values = rotationValues(rotations, idleTtlSeconds)
+    const { rows } = await retryDeadlock(() => query({ name, text, values }))
     const answers: (SessionView | undefined)[] = rotations.map(() => undefined)
     for (const row of rows) answers[Number(row.ordinal) - 1] = toSessionView(row)
     return answers
   }
 
+  const connection = holdConnection<RotatedRow>(pool)
   const shared = coalesce(
-    (rotations: readonly Rotation[]) => run({ name: 'rotate', text: ROTATE }, rotations),
+    (rotations: readonly Rotation[]) => run(connection.query, 'rotate', ROTATE, rotations),
     BATCH_MAX,
   )
   const underWay = new Map<string, Promise<SessionView | undefined>>()
@@ -100,10 +97,23 @@ export function createRotator({ pool }: Database, idleTtlSeconds: number): Rotat
     rotate: (rotation) => oneAtATime(rotation, shared),
     rotateAlone: (rotation) =>
       oneAtATime(rotation, async () => {
-        const [view] = await run({ name: 'rotate_alone', text: ROTATE_ALONE }, [rotation])
+        const query: Query = (statement) => pool.query<RotatedRow>(statement)
+        const [view] = await run(query, 'rotate_alone', ROTATE_ALONE, [rotation])
         return view
       }),
   }
+}
+
+/** The parameters of the statement. */
+export function rotationValues(rotations: readonly Rotation[], idleTtlSeconds: number): unknown[] {
+  return [
+    rotations.map(({ sessionId }) => sessionId),
+    rotations.map(({ generation }) => generation),
+    rotations.map(({ key }) => key?.digest),
+    rotations.map(({ key }) => key?.reusedDigest),
+    rotations.map(({ key }) => key && Buffer.concat(key.previousDigests)),
+    idleTtlSeconds,
+  ]
 }
 
 /** The order of the locks makes a deadlock impossible among rotations; other statements are not ours to order. */

@@ -7,13 +7,18 @@ const MARK_SEEN = `
     WHERE s.seen_generation < least(seen.generation, s.generation)
     ORDER BY s.id
     FOR UPDATE OF s SKIP LOCKED
+  ), marked AS (
+    UPDATE sessions s SET seen_generation = free.generation FROM free WHERE s.id = free.id
   )
-  UPDATE sessions s SET seen_generation = free.generation FROM free WHERE s.id = free.id`
+  SELECT s.id FROM seen JOIN sessions s ON s.id = seen.id
+  WHERE s.seen_generation < least(seen.generation, s.generation) AND s.id NOT IN (SELECT id FROM free)`
 
 /**
- * Notes that access tokens of these generations have arrived. A row that is being rotated at this moment is left
- * out: the generation that comes of it will be seen in its turn, and losing a note is harmless.
+ * Notes that access tokens of these generations have arrived. A row that somebody holds at this moment is left out.
+ * @returns the ids that were left out, to be noted again
  */
-export async function markSeen({ pool }: Database, seen: ReadonlyMap<string, number>): Promise<void> {
-  await pool.query({ name: 'mark_seen', text: MARK_SEEN, values: [[...seen.keys()], [...seen.values()]] })
+export async function markSeen({ pool }: Database, seen: ReadonlyMap<string, number>): Promise<string[]> {
+  const values = [[...seen.keys()], [...seen.values()]]
+  const { rows } = await pool.query<{ id: string }>({ name: 'mark_seen', text: MARK_SEEN, values })
+  return rows.map(({ id }) => id)
 }

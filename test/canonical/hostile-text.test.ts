@@ -219,7 +219,7 @@ const NAUGHTY = [
   ],
 ]
 
-const FIELDS = ['username', 'email', 'password', 'first_name', 'last_name', 'city'] as const
+const FIELDS = ['username', 'email', 'password', 'first_name', 'city'] as const
 type Field = (typeof FIELDS)[number]
 
 /** Registers somebody with this text in one field. */

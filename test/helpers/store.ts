@@ -142,3 +142,13 @@ export function watchStatements({ pool }: Database): string[] {
   })
   return names
 }
+
+/** How many statements have updated the table since, whoever sent them. */
+export async function countUpdates(pool: pg.Pool, table: string): Promise<() => Promise<number>> {
+  await pool.query(`
+    CREATE TABLE updates ();
+    CREATE FUNCTION note_update() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN INSERT INTO updates DEFAULT VALUES; RETURN NULL; END $$;
+    CREATE TRIGGER note_update AFTER UPDATE ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION note_update()`)
+  return async () => (await pool.query('SELECT FROM updates')).rowCount ?? 0
+}

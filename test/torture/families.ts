@@ -13,10 +13,10 @@ export const KEYED: Family = { name: 'with Idempotency-Key, loss 0 to 40 %', sha
 export const KEYLESS: Family = { name: 'without key, loss 0 to 5 %', share: 200, draw: keyless }
 
 export const LOSSY: readonly Family[] = [
-  { name: 'without key, loss 5 to 10 %', share: 25, draw: lossy(0.05, 0.1) },
-  { name: 'without key, loss 10 to 20 %', share: 25, draw: lossy(0.1, 0.2) },
-  { name: 'without key, loss 20 to 30 %', share: 25, draw: lossy(0.2, 0.3) },
-  { name: 'without key, loss 30 to 40 %', share: 25, draw: lossy(0.3, 0.4) },
+  { name: 'without key, loss 5 to 10 %', share: 40, draw: lossy(0.05, 0.1) },
+  { name: 'without key, loss 10 to 20 %', share: 40, draw: lossy(0.1, 0.2) },
+  { name: 'without key, loss 20 to 30 %', share: 40, draw: lossy(0.2, 0.3) },
+  { name: 'without key, loss 30 to 40 %', share: 40, draw: lossy(0.3, 0.4) },
 ]
 
 /** Sessions of dialects whose clients never store a new token. */
@@ -34,7 +34,7 @@ const MANNERS = ['eager', 'lazy', 'before', 'after', 'grace', 'woven'] as const
 /** Thieves who copy the storage once. */
 export const ROBBED: readonly Family[] = MANNERS.map((manner) => ({
   name: `thief, ${manner}`,
-  share: 30,
+  share: 20,
   draw: (chance) => robbedClient(chance, manner),
 }))
 
@@ -50,7 +50,7 @@ export const STRICT: readonly Family[] = [
   },
   {
     name: 'strict mode, thief',
-    share: 25,
+    share: 20,
     draw: (chance) => inStrictMode(robbedClient(chance, chance.pick(MANNERS))),
   },
 ]

@@ -6,7 +6,7 @@ export type FalseLogout =
   | 'its fifth lost answer running'
   | 'late, its successor already seen'
   | 'late by two generations or more'
-  | 'overtaken nine times within the grace'
+  | 'overtaken by more than eight generations within the grace'
   | 'late, in strict mode'
   | 'past the idle life of a row that lost its last rotation'
   | 'unexplained'
@@ -24,7 +24,10 @@ export function falseLogoutOf(witness: Witness, isStrict: boolean): FalseLogout 
 
 function causeOf({ met: { generation: c }, row, at }: Fall): FalseLogout {
   const isInGrace = at <= row.rotatedAt + POLICY.refreshGraceSeconds * 1000
-  if (isInGrace) return c < row.generation - 8 ? 'overtaken nine times within the grace' : 'unexplained'
+  if (isInGrace) {
+    const isFarBehind = c < row.generation - 8
+    return isFarBehind ? 'overtaken by more than eight generations within the grace' : 'unexplained'
+  }
   if (c < row.generation - 1) return 'late by two generations or more'
   if (row.seenGeneration >= row.generation) return 'late, its successor already seen'
   return row.lateReplays >= 4 ? 'its fifth lost answer running' : 'unexplained'

@@ -72,6 +72,11 @@ export const UNPROMISED: readonly Family[] = [
   },
   { name: 'one key for ever', share: 10, draw: (chance) => withClient(keyed(chance), { key: 'constant' }) },
   {
+    name: 'key, eight to twenty tabs that refresh whenever they load',
+    share: 5,
+    draw: (chance) => withClient(keyed(chance), { tabs: chance.whole(8, 20), pace: 'loads', attempts: 60 }),
+  },
+  {
     name: 'key, an old backup restored',
     share: 10,
     draw: (chance) => ({ ...keyed(chance), faults: backups(chance) }),

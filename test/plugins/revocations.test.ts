@@ -1,0 +1,175 @@
+import { randomUUID } from 'node:crypto'
+import type { Test } from 'tap'
+import t from 'tap'
+import { buildApp } from '../../src/app.ts'
+import { register, signedIn, signIn } from '../helpers/accounts.ts'
+import type { TestApp } from '../helpers/app.ts'
+import { startApp, testConfig } from '../helpers/app.ts'
+import { bearer, get, post } from '../helpers/client.ts'
+import { gateTo } from '../helpers/gate.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+import { beginElsewhere } from '../helpers/store.ts'
+
+// They wait for the polls of their services, and can do so at the same time.
+t.jobs = 8
+const side = { buffered: true }
+
+const statusOf = async (service: TestApp, access: string) =>
+  (await get(`${service.url}/check-auth-status`, access)).status
+
+/** Until the service refuses the token; a service that never does fails the test by its timeout. */
+async function untilRefused(service: TestApp, access: string): Promise<void> {
+  while ((await statusOf(service, access)) !== 401) await new Promise((resolve) => setTimeout(resolve, 20))
+}
+
+const logOut = (service: TestApp, access: string) =>
+  post(`${service.url}/logout`, {}, { headers: bearer(access) })
+
+/** A session that was revoked so many seconds ago, as another replica may have done it. */
+async function revokedAgo({ app }: TestApp, seconds: number): Promise<string> {
+  const id = randomUUID()
+  await app.database.pool.query(
+    `INSERT INTO sessions (id, user_id, created_at, rotated_at, expires_at, rotates, ip, user_agent, revoked_at)
+     SELECT $1, id, now(), now(), now() + interval '1 day', true, '192.0.2.1', '', now() - make_interval(secs => $2)
+     FROM users LIMIT 1`,
+    [id, seconds],
+  )
+  return id
+}
+
+/** How many polls the service has begun since. */
+function countPolls({ app: { database } }: TestApp): () => number {
+  const { pool } = database
+  const query = pool.query.bind(pool)
+  let polls = 0
+  Object.assign(pool, {
+    query: (...args: Parameters<typeof query>) => {
+      if (JSON.stringify(args[0]).includes('revoked_since')) polls += 1
+      return query(...args)
+    },
+  })
+  return () => polls
+}
+
+/** A service whose database the test can bar, and one beside it whose way is free. */
+async function startBehindGate(t: Test) {
+  const { url: databaseUrl } = await createTestDatabase(t)
+  const gate = await gateTo(t, databaseUrl)
+  const config = testConfig(gate.url)
+  const app = await buildApp(config)
+  t.teardown(() => app.close())
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  const service: TestApp = { app, url, config, databaseUrl }
+  return { gate, service, elsewhere: await startApp(t, {}, { beside: service }) }
+}
+
+t.test('who signed out is refused here at once, and by every other replica soon', side, async (t) => {
+  const service = await startApp(t)
+  const replica = await startApp(t, {}, { beside: service })
+  const { access } = await signedIn(service)
+  t.equal(await statusOf(replica, access), 200)
+  await logOut(service, access)
+  t.equal(await statusOf(service, access), 401)
+  const began = performance.now()
+  await untilRefused(replica, access)
+  t.ok(performance.now() - began < 3000)
+})
+
+t.test('a replica that is started after the sign-out refuses the token from its first answer', side, async (t) => {
+  const service = await startApp(t)
+  const person = await register(service)
+  const [out, living] = [await signIn(service, person), await signIn(service, person)]
+  await logOut(service, out.access)
+  const late = await startApp(t, {}, { beside: service })
+  t.equal(await statusOf(late, out.access), 401)
+  t.equal(await statusOf(late, living.access), 200)
+})
+
+t.test('a service does not start without having learnt what was revoked', side, async (t) => {
+  const { url, pool } = await createTestDatabase(t)
+  await pool.query('DROP TABLE sessions')
+  await t.rejects(buildApp(testConfig(url)).then((app) => app.ready()))
+})
+
+t.test('a revocation that is committed late is learnt although later ones were learnt before', side, async (t) => {
+  const service = await startApp(t)
+  const person = await register(service)
+  const [slow, quick] = [await signIn(service, person), await signIn(service, person)]
+  const { pool } = service.app.database
+  const { rows } = await pool.query('SELECT id FROM sessions ORDER BY id')
+  const late = await beginElsewhere(t, pool, 'UPDATE sessions SET revoked_at = now() WHERE id = $1', [rows[0].id])
+  await pool.query('UPDATE sessions SET revoked_at = now() WHERE id = $1', [rows[1].id])
+  await untilRefused(service, quick.access)
+  t.equal(await statusOf(service, slow.access), 200, 'nobody can know of it yet')
+  await late.commit()
+  await untilRefused(service, slow.access)
+})
+
+t.test('a revocation up to ten seconds older than the last poll is learnt', side, async (t) => {
+  const service = await startApp(t)
+  await register(service)
+  const id = await revokedAgo(service, 8)
+  while (!service.app.revokedSessions.has(id)) await new Promise((resolve) => setTimeout(resolve, 20))
+  t.ok(service.app.revokedSessions.has(id))
+})
+
+t.test('what concerns no living token any more is forgotten, and not learnt again', side, async (t) => {
+  const service = await startApp(t, { ACCESS_TTL: '10s' })
+  await register(service)
+  // A token lives for ten seconds, and clocks may differ by a minute.
+  const [ageing, young, old] = [
+    await revokedAgo(service, 67),
+    await revokedAgo(service, 20),
+    await revokedAgo(service, 72),
+  ]
+  const late = await startApp(t, { ACCESS_TTL: '10s' }, { beside: service })
+  const { revokedSessions } = late.app
+  t.ok(revokedSessions.has(ageing))
+  t.ok(revokedSessions.has(young))
+  t.notOk(revokedSessions.has(old))
+  const added = randomUUID()
+  revokedSessions.add([added])
+  t.ok(revokedSessions.has(added), 'known here at once')
+  while (revokedSessions.has(ageing)) await new Promise((resolve) => setTimeout(resolve, 20))
+  t.ok(revokedSessions.has(young))
+  t.ok(revokedSessions.has(added))
+})
+
+t.test('while the database is away who only verifies is served as before, and catches up', side, async (t) => {
+  const { gate, service, elsewhere } = await startBehindGate(t)
+  const person = await register(elsewhere)
+  const [out, living, later] = [
+    await signIn(elsewhere, person),
+    await signIn(elsewhere, person),
+    await signIn(elsewhere, person),
+  ]
+  await logOut(elsewhere, out.access)
+  await untilRefused(service, out.access)
+
+  gate.shut()
+  const polls = countPolls(service)
+  while (polls() < 2) await new Promise((resolve) => setTimeout(resolve, 20))
+  t.equal(await statusOf(service, out.access), 401, 'the set stays as it is')
+  t.equal(await statusOf(service, living.access), 200)
+  t.match(await logOut(service, living.access), { status: 503 }, 'what cannot be recorded is not done')
+  t.equal(await statusOf(service, living.access), 200)
+  await logOut(elsewhere, later.access)
+  t.equal(await statusOf(service, later.access), 200, 'nobody told it')
+
+  gate.open()
+  await untilRefused(service, later.access)
+  t.equal(await statusOf(service, out.access), 401)
+  t.equal(await statusOf(service, living.access), 200)
+})
+
+t.test('a poll that hangs does not stop the polling', side, async (t) => {
+  const { gate, service, elsewhere } = await startBehindGate(t)
+  const { access } = await signedIn(elsewhere)
+  const polls = countPolls(service)
+  gate.hang()
+  while (polls() === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+  await logOut(elsewhere, access)
+  gate.open()
+  await untilRefused(service, access)
+  t.equal(await statusOf(service, access), 401)
+})

@@ -56,9 +56,10 @@ t.test('behind a trusted proxy whoever is named is recorded, in whatever form', 
       { headers: { 'x-forwarded-for': forwardedFor, 'user-agent': username } },
     )
     t.equal(answer.status, 401, forwardedFor)
-    const { rows } = await service.app.database.pool.query('SELECT host(ip) AS ip FROM events WHERE user_agent = $1', [
-      username,
-    ])
+    const { rows } = await service.app.database.pool.query(
+      'SELECT host(ip) AS ip FROM events WHERE user_agent = $1',
+      [username],
+    )
     t.same(rows, [{ ip }], forwardedFor)
   }
 })
@@ -91,22 +92,25 @@ t.test('whatever stands in X-Forwarded-For, every endpoint that records it answe
   }
 })
 
-t.test('where nothing is meant the caller is the proxy, and without one the header is not looked at', async (t) => {
-  const behind = await startApp(t, BEHIND_PROXY)
-  const open = await startApp(t, {}, { beside: behind })
-  for (const [service, forwardedFor] of [
-    ...GARBAGE.slice(0, -1).map((garbage) => [behind, garbage] as const),
-    ...FORMS.map(([form]) => [open, form] as const),
-  ]) {
-    await post(
-      `${service.url}/token`,
-      { username: 'x', password: 'x' },
-      { headers: { 'x-forwarded-for': forwardedFor } },
-    )
-  }
-  const { rows } = await behind.app.database.pool.query('SELECT DISTINCT host(ip) AS ip FROM events')
-  t.same(rows, [{ ip: '127.0.0.1' }])
-})
+t.test(
+  'where nothing is meant the caller is the proxy, and without one the header is not looked at',
+  async (t) => {
+    const behind = await startApp(t, BEHIND_PROXY)
+    const open = await startApp(t, {}, { beside: behind })
+    for (const [service, forwardedFor] of [
+      ...GARBAGE.slice(0, -1).map((garbage) => [behind, garbage] as const),
+      ...FORMS.map(([form]) => [open, form] as const),
+    ]) {
+      await post(
+        `${service.url}/token`,
+        { username: 'x', password: 'x' },
+        { headers: { 'x-forwarded-for': forwardedFor } },
+      )
+    }
+    const { rows } = await behind.app.database.pool.query('SELECT DISTINCT host(ip) AS ip FROM events')
+    t.same(rows, [{ ip: '127.0.0.1' }])
+  },
+)
 
 t.test('an address has its sixty tries a minute in whatever form a gateway names it', async (t) => {
   const service = await startApp(t, BEHIND_PROXY)

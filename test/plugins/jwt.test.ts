@@ -47,7 +47,9 @@ t.test('a token is verified with the secret that its kid names, and with no othe
   const secret = createSecretKey(Buffer.from(JWT2.slice('jwt2:'.length), 'base64url'))
   t.ok(await jwtVerify(access, secret, { typ: 'at+jwt', algorithms: ['HS256'] }))
   const [, payload, signature] = access.split('.')
-  const renamed = Buffer.from(JSON.stringify({ alg: 'HS256', typ: 'at+jwt', kid: 'jwt1' })).toString('base64url')
+  const renamed = Buffer.from(JSON.stringify({ alg: 'HS256', typ: 'at+jwt', kid: 'jwt1' })).toString(
+    'base64url',
+  )
   t.equal(await status(service, `${renamed}.${payload}.${signature}`), 401)
   t.equal(service.app.jwtSigner.verify(`${renamed}.${payload}.${signature}`), undefined)
 })
@@ -119,18 +121,25 @@ t.test('an Idempotency-Key answers a retry also across a rotation of the server 
   t.equal(await status(during, tokensOf(again).access), 200)
   t.not(tokensOf(again).refresh, lost.refresh, 'signed anew')
   t.equal(outcomeOf(await refresh(during, tokensOf(again).refresh)), 'rotated')
-  t.equal(outcomeOf(await refresh(during, lost.refresh)), 'replayed', 'and the lost one is the same generation')
+  t.equal(
+    outcomeOf(await refresh(during, lost.refresh)),
+    'replayed',
+    'and the lost one is the same generation',
+  )
 })
 
-t.test('a retry at a replica that has not got the new secret yet is answered by the key all the same', async (t) => {
-  const before = await startApp(t)
-  const first = await signedIn(before)
-  const during = await beside(t, before, { SERVER_SECRETS: `${SERVER2},${SERVER1}` })
-  const key = randomUUID()
-  await refresh(during, first.refresh, key)
-  await daysLater(before)
-  t.equal(outcomeOf(await refresh(before, first.refresh, key)), 'lost-answer')
-})
+t.test(
+  'a retry at a replica that has not got the new secret yet is answered by the key all the same',
+  async (t) => {
+    const before = await startApp(t)
+    const first = await signedIn(before)
+    const during = await beside(t, before, { SERVER_SECRETS: `${SERVER2},${SERVER1}` })
+    const key = randomUUID()
+    await refresh(during, first.refresh, key)
+    await daysLater(before)
+    t.equal(outcomeOf(await refresh(before, first.refresh, key)), 'lost-answer')
+  },
+)
 
 t.test('a key that is used again counts as none, also across a rotation of the server secrets', async (t) => {
   const before = await startApp(t)

@@ -75,15 +75,19 @@ t.test('who signed out is refused here at once, and by every other replica soon'
   t.ok(performance.now() - began < 3000)
 })
 
-t.test('a replica that is started after the sign-out refuses the token from its first answer', side, async (t) => {
-  const service = await startApp(t)
-  const person = await register(service)
-  const [out, living] = [await signIn(service, person), await signIn(service, person)]
-  await logOut(service, out.access)
-  const late = await startApp(t, {}, { beside: service })
-  t.equal(await statusOf(late, out.access), 401)
-  t.equal(await statusOf(late, living.access), 200)
-})
+t.test(
+  'a replica that is started after the sign-out refuses the token from its first answer',
+  side,
+  async (t) => {
+    const service = await startApp(t)
+    const person = await register(service)
+    const [out, living] = [await signIn(service, person), await signIn(service, person)]
+    await logOut(service, out.access)
+    const late = await startApp(t, {}, { beside: service })
+    t.equal(await statusOf(late, out.access), 401)
+    t.equal(await statusOf(late, living.access), 200)
+  },
+)
 
 t.test('a service does not start without having learnt what was revoked', side, async (t) => {
   const { url, pool } = await createTestDatabase(t)
@@ -91,19 +95,25 @@ t.test('a service does not start without having learnt what was revoked', side, 
   await t.rejects(buildApp(testConfig(url)).then((app) => app.ready()))
 })
 
-t.test('a revocation that is committed late is learnt although later ones were learnt before', side, async (t) => {
-  const service = await startApp(t)
-  const person = await register(service)
-  const [slow, quick] = [await signIn(service, person), await signIn(service, person)]
-  const { pool } = service.app.database
-  const { rows } = await pool.query('SELECT id FROM sessions ORDER BY id')
-  const late = await beginElsewhere(t, pool, 'UPDATE sessions SET revoked_at = now() WHERE id = $1', [rows[0].id])
-  await pool.query('UPDATE sessions SET revoked_at = now() WHERE id = $1', [rows[1].id])
-  await untilRefused(service, quick.access)
-  t.equal(await statusOf(service, slow.access), 200, 'nobody can know of it yet')
-  await late.commit()
-  await untilRefused(service, slow.access)
-})
+t.test(
+  'a revocation that is committed late is learnt although later ones were learnt before',
+  side,
+  async (t) => {
+    const service = await startApp(t)
+    const person = await register(service)
+    const [slow, quick] = [await signIn(service, person), await signIn(service, person)]
+    const { pool } = service.app.database
+    const { rows } = await pool.query('SELECT id FROM sessions ORDER BY id')
+    const late = await beginElsewhere(t, pool, 'UPDATE sessions SET revoked_at = now() WHERE id = $1', [
+      rows[0].id,
+    ])
+    await pool.query('UPDATE sessions SET revoked_at = now() WHERE id = $1', [rows[1].id])
+    await untilRefused(service, quick.access)
+    t.equal(await statusOf(service, slow.access), 200, 'nobody can know of it yet')
+    await late.commit()
+    await untilRefused(service, slow.access)
+  },
+)
 
 t.test('a revocation up to ten seconds older than the last poll is learnt', side, async (t) => {
   const service = await startApp(t)
@@ -135,32 +145,36 @@ t.test('what concerns no living token any more is forgotten, and not learnt agai
   t.ok(revokedSessions.has(added))
 })
 
-t.test('while the database is away who only verifies is served as before, and catches up', side, async (t) => {
-  const { gate, service, elsewhere } = await startBehindGate(t)
-  const person = await register(elsewhere)
-  const [out, living, later] = [
-    await signIn(elsewhere, person),
-    await signIn(elsewhere, person),
-    await signIn(elsewhere, person),
-  ]
-  await logOut(elsewhere, out.access)
-  await untilRefused(service, out.access)
+t.test(
+  'while the database is away who only verifies is served as before, and catches up',
+  side,
+  async (t) => {
+    const { gate, service, elsewhere } = await startBehindGate(t)
+    const person = await register(elsewhere)
+    const [out, living, later] = [
+      await signIn(elsewhere, person),
+      await signIn(elsewhere, person),
+      await signIn(elsewhere, person),
+    ]
+    await logOut(elsewhere, out.access)
+    await untilRefused(service, out.access)
 
-  gate.shut()
-  const polls = countPolls(service)
-  while (polls() < 2) await new Promise((resolve) => setTimeout(resolve, 20))
-  t.equal(await statusOf(service, out.access), 401, 'the set stays as it is')
-  t.equal(await statusOf(service, living.access), 200)
-  t.match(await logOut(service, living.access), { status: 503 }, 'what cannot be recorded is not done')
-  t.equal(await statusOf(service, living.access), 200)
-  await logOut(elsewhere, later.access)
-  t.equal(await statusOf(service, later.access), 200, 'nobody told it')
+    gate.shut()
+    const polls = countPolls(service)
+    while (polls() < 2) await new Promise((resolve) => setTimeout(resolve, 20))
+    t.equal(await statusOf(service, out.access), 401, 'the set stays as it is')
+    t.equal(await statusOf(service, living.access), 200)
+    t.match(await logOut(service, living.access), { status: 503 }, 'what cannot be recorded is not done')
+    t.equal(await statusOf(service, living.access), 200)
+    await logOut(elsewhere, later.access)
+    t.equal(await statusOf(service, later.access), 200, 'nobody told it')
 
-  gate.open()
-  await untilRefused(service, later.access)
-  t.equal(await statusOf(service, out.access), 401)
-  t.equal(await statusOf(service, living.access), 200)
-})
+    gate.open()
+    await untilRefused(service, later.access)
+    t.equal(await statusOf(service, out.access), 401)
+    t.equal(await statusOf(service, living.access), 200)
+  },
+)
 
 t.test('a poll that hangs does not stop the polling', side, async (t) => {
   const { gate, service, elsewhere } = await startBehindGate(t)

@@ -84,7 +84,9 @@ t.test('twenty writers at once leave the highest behind, and do not wait for eac
   )
   await markSeen(stores.database, new Map(ids.map((id) => [id, 59])))
   t.same(await Promise.all(ids.map((id) => seenOf(stores, id))), Array(10).fill(59))
-  const holder = await beginElsewhere(t, stores.pool, 'SELECT FROM sessions WHERE id = $1 FOR UPDATE', [ids[0]])
+  const holder = await beginElsewhere(t, stores.pool, 'SELECT FROM sessions WHERE id = $1 FOR UPDATE', [
+    ids[0],
+  ])
   await markSeen(stores.database, new Map(ids.map((id) => [id, 60])))
   t.same(await Promise.all(ids.map((id) => seenOf(stores, id))), [59, ...Array(9).fill(60)])
   await holder.rollback()

@@ -56,7 +56,18 @@ t.test('what the driver says without a code is unavailable where it is about the
 })
 
 t.test('everything else is a defect, and stays what it is where it is one of ours', async (t) => {
-  for (const code of ['23505', '23514', '42P01', '42601', '22P02', '0A000', '42501', '3D000', '28P01', 'XX000'])
+  for (const code of [
+    '23505',
+    '23514',
+    '42P01',
+    '42601',
+    '22P02',
+    '0A000',
+    '42501',
+    '3D000',
+    '28P01',
+    'XX000',
+  ])
     t.match(asStoreFailure(refusal(code)), new StoreError(code, undefined))
   const defect = new TypeError('ours')
   t.equal(asStoreFailure(defect), defect)
@@ -74,27 +85,30 @@ t.test('an error is known through the wrapping of Drizzle', async (t) => {
   })
 })
 
-t.test('a StoreError names the SQLSTATE and the constraint, and shows nothing of the statement', async (t) => {
-  const secret = 'hunter2'
-  const raw = refusal(
-    '23514',
-    {
-      detail: `Failing row contains (${secret})`,
-      hint: secret,
-      where: secret,
-      internalQuery: `SELECT '${secret}'`,
-      constraint: 'users_check',
-    },
-    `new row violates it: ${secret}`,
-  )
-  for (const error of [raw, new DrizzleQueryError(`SELECT '${secret}'`, [secret], raw)]) {
-    const failure = asStoreFailure(error)
-    t.equal(failure.message, 'Postgres refused a statement (SQLSTATE 23514, users_check)')
-    const everything = [failure.message, failure.stack, String(failure.cause), JSON.stringify(failure)]
-    t.notMatch(everything.join(), secret)
-    t.same(Object.getOwnPropertyNames(failure).toSorted(), ['message', 'name', 'sqlState', 'stack'])
-  }
-})
+t.test(
+  'a StoreError names the SQLSTATE and the constraint, and shows nothing of the statement',
+  async (t) => {
+    const secret = 'hunter2'
+    const raw = refusal(
+      '23514',
+      {
+        detail: `Failing row contains (${secret})`,
+        hint: secret,
+        where: secret,
+        internalQuery: `SELECT '${secret}'`,
+        constraint: 'users_check',
+      },
+      `new row violates it: ${secret}`,
+    )
+    for (const error of [raw, new DrizzleQueryError(`SELECT '${secret}'`, [secret], raw)]) {
+      const failure = asStoreFailure(error)
+      t.equal(failure.message, 'Postgres refused a statement (SQLSTATE 23514, users_check)')
+      const everything = [failure.message, failure.stack, String(failure.cause), JSON.stringify(failure)]
+      t.notMatch(everything.join(), secret)
+      t.same(Object.getOwnPropertyNames(failure).toSorted(), ['message', 'name', 'sqlState', 'stack'])
+    }
+  },
+)
 
 t.test('a store fails in these words, whatever it runs into', async (t) => {
   const stores = await openStore(t)
@@ -106,7 +120,11 @@ t.test('a store fails in these words, whatever it runs into', async (t) => {
   )
   await t.rejects(created, new StoreError('23514', 'no_secret'))
   await stores.pool.query('ALTER TABLE counters RENAME TO others')
-  await t.rejects(stores.store.accounts.refundLogin('hunter2'), new StoreError('42P01', undefined), 'by Drizzle')
+  await t.rejects(
+    stores.store.accounts.refundLogin('hunter2'),
+    new StoreError('42P01', undefined),
+    'by Drizzle',
+  )
 
   const store = withStoreFailures({ kind: 'a value', fail: () => Promise.reject(refusal('57P01')) })
   t.equal(store.kind, 'a value')

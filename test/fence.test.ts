@@ -69,7 +69,7 @@ const LINES_MAX = 200
 const LONG_FILES: Readonly<Record<string, { readonly lines: number; readonly why: string }>> = {
   'core/ports.ts': { lines: 420, why: 'a list of promises; a reader of one wants the others beside it' },
   'config/settings.ts': { lines: 360, why: 'a table with one entry a setting' },
-  'store/accounts.ts': { lines: 240, why: 'statements that share their parts, each a verb of one port' },
+  'store/schema.ts': { lines: 280, why: 'every table, and nothing else' },
 }
 
 interface Source {

@@ -2,7 +2,9 @@ import fastifyRateLimit from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { AuthError } from '../core/errors.ts'
+import { networkOf } from '../core/network.ts'
 import type { RefreshLimit } from '../core/ports.ts'
+import { callerOf } from './caller.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -42,7 +44,12 @@ const REMEMBERED_MAX = 50_000
 /** Counters by address in this process (IPv6 by /64); those by account are in Postgres, see `store/accounts.ts`. */
 export const guardsPlugin = fp<GuardsPluginOptions>(
   async (app, { enabled }) => {
-    await app.register(fastifyRateLimit, { global: false, cache: REMEMBERED_MAX })
+    await app.register(fastifyRateLimit, {
+      global: false,
+      cache: REMEMBERED_MAX,
+      // Its own would count by `request.ip` as the gateway wrote it, where some add the port of each connection.
+      keyGenerator: (request) => networkOf(callerOf(request).ip),
+    })
 
     const perAddress = (verb: keyof typeof PER_ADDRESS): Guard | undefined => {
       if (!enabled) return undefined

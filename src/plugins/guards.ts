@@ -52,6 +52,7 @@ export const guardsPlugin = fp<GuardsPluginOptions>(
       const options = {
         ...PER_ADDRESS[verb],
         cache: REMEMBERED_MAX,
+        // Its own would count by `request.ip` as a gateway wrote it, and some add the port of each connection.
         keyGenerator: (request: FastifyRequest) => networkOf(callerOf(request).ip),
       }
       const check = app.createRateLimit(options)

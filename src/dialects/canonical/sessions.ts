@@ -10,7 +10,7 @@ const Sessions = Type.Object({
     Type.Object({
       id: Type.String({ format: 'uuid' }),
       label: Type.String({ description: 'The device, as its owner would name it' }),
-      ip: Type.String({ description: 'Where it signed in from' }),
+      ip: Type.String({ description: 'Its address when it signed in' }),
       user_agent: Type.String(),
       created_at: Type.String({ format: 'date-time' }),
       last_used_at: Type.String({ format: 'date-time', description: 'When it was last refreshed' }),

@@ -62,11 +62,9 @@ export async function startRig(effort: Effort): Promise<Rig> {
   }
   try {
     const postgresDirectory = join(directory, 'database')
-    const [build, postgres] = await Promise.all([
-      buildInto(directory),
-      startEmbeddedPostgres({ dataDir: postgresDirectory, settings: SETTINGS }),
-    ])
-    endings.push(() => postgres.stop())
+    const starting = startEmbeddedPostgres({ dataDir: postgresDirectory, settings: SETTINGS })
+    endings.push(async () => (await starting).stop())
+    const [build, postgres] = await Promise.all([buildInto(directory), starting])
 
     const helpers = new Map<string, Child>()
     const keep = <C extends Child>(child: C): C => {

@@ -18,6 +18,7 @@ import { bodies } from './plugins/bodies.ts'
 import { clientErrors } from './plugins/client-errors.ts'
 import { commonPasswordsPlugin } from './plugins/common-passwords.ts'
 
+import { connectionsPlugin } from './plugins/connections.ts'
 import { databasePlugin } from './plugins/database.ts'
 import { devMailboxPlugin } from './plugins/dev-mailbox.ts'
 import { docsPlugin, openApiPlugin } from './plugins/docs.ts'
@@ -97,6 +98,7 @@ export async function buildApp(
 
   app.decorateRequest('accessClaims', null)
   speakRefusals(app, refuse)
+  await app.register(connectionsPlugin)
   await app.register(requestLogPlugin)
   await app.register(securityHeadersPlugin)
   if (config.corsOrigins.length > 0) {

@@ -2,10 +2,14 @@ import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises'
+import type { Socket } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import t from 'tap'
+import { TEST_SECRETS } from './helpers/app.ts'
+import { createTestDatabase } from './helpers/postgres.ts'
 
 interface Started {
   readonly process: ChildProcess
@@ -157,4 +161,121 @@ t.test('a port that is taken is said in words, and the database does not stay be
   t.same(await once(second.process, 'exit'), [1, null])
   t.match(second.output(), /port is taken/)
   t.same(await processesIn(directory), [])
+})
+
+interface Served {
+  readonly process: ChildProcess
+  readonly url: URL
+  readonly pool: Awaited<ReturnType<typeof createTestDatabase>>['pool']
+  /** A connection to it, and all that has come by it so far. */
+  connect(): Promise<{ readonly socket: Socket; readonly received: () => string }>
+}
+
+/** The service over a database that is there already, which is what a signal finds in production. */
+async function serve(t: Test, settings: Record<string, string> = {}): Promise<Served> {
+  const { url: databaseUrl, pool } = await createTestDatabase(t)
+  const server = spawnServer(t, { NODE_ENV: 'test', DATABASE_URL: databaseUrl, ...TEST_SECRETS, ...settings })
+  const url = await new Promise<URL>((resolve, reject) => {
+    server.process.once('exit', () => reject(new Error(`the service ended: ${server.output()}`)))
+    server.process.stdout?.on('data', () => {
+      const [, address] = /Docs +(http:\S+)\/docs/.exec(server.output()) ?? []
+      if (address !== undefined) resolve(new URL(address))
+    })
+  })
+  return {
+    process: server.process,
+    url,
+    pool,
+    async connect() {
+      const socket = connect(Number(url.port), url.hostname)
+      let received = ''
+      socket.setEncoding('utf8').on('data', (text) => (received += text))
+      socket.on('error', () => undefined)
+      t.teardown(() => socket.destroy())
+      await once(socket, 'connect')
+      return { socket, received: () => received }
+    },
+  }
+}
+
+/** The exit of the process after a signal, and how long it took. */
+async function ended(child: ChildProcess, send: () => unknown): Promise<{ exit: unknown[]; ms: number }> {
+  const began = performance.now()
+  const exit = once(child, 'exit')
+  send()
+  return { exit: await exit, ms: performance.now() - began }
+}
+
+const LIVE = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n'
+
+t.test('what is in flight when the signal comes is answered, and then the process ends', async (t) => {
+  const service = await serve(t, { BCRYPT_COST: '13' })
+  const connections = await Promise.all(Array.from({ length: 6 }, () => service.connect()))
+  const body = JSON.stringify({ username: 'nobody', password: 'a guess' })
+  for (const { socket, received } of connections) {
+    // The connection is one that is kept alive: it has had an answer before.
+    socket.write(LIVE)
+    while (!received().includes('"live"')) await once(socket, 'data')
+    socket.write(
+      `POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    )
+  }
+  const counted = async () => (await service.pool.query('SELECT count FROM counters')).rows[0]?.count
+  while ((await counted()) !== 6);
+  const end = await ended(service.process, () => service.process.kill('SIGTERM'))
+  t.same(end.exit, [0, null])
+  t.ok(end.ms < 12_000, `after ${Math.round(end.ms)} ms`)
+  for (const { received } of connections) {
+    const [, answer = ''] = received().split(/(?=HTTP\/1\.1 )/)
+    t.match(answer, /^HTTP\/1\.1 401 /)
+    t.match(answer, /"code":"invalid_credentials"/)
+    t.match(answer, /^connection: close\r$/im, 'and told not to come back')
+  }
+})
+
+t.test('connections without a request do not hold up the end', async (t) => {
+  const service = await serve(t)
+  const [waiting, halfway, keptAlive] = [
+    await service.connect(),
+    await service.connect(),
+    await service.connect(),
+  ]
+  halfway.socket.write('GET /health/live HTTP/1.1\r\nHost:')
+  keptAlive.socket.write(LIVE)
+  await once(keptAlive.socket, 'data')
+  const end = await ended(service.process, () => service.process.kill('SIGTERM'))
+  t.same(end.exit, [0, null])
+  t.ok(end.ms < 5000, `after ${Math.round(end.ms)} ms`)
+  t.equal(waiting.received() + halfway.received(), '')
+})
+
+t.test('a request that comes just after the signal by a connection that was there is answered', async (t) => {
+  const service = await serve(t)
+  const { socket, received } = await service.connect()
+  const end = ended(service.process, () => service.process.kill('SIGTERM'))
+  // From now on no new connection is let in.
+  for (;;) {
+    const refused = await service.connect().then(
+      ({ socket: other }) => void other.destroy(),
+      () => true,
+    )
+    if (refused) break
+  }
+  socket.write(LIVE)
+  t.same((await end).exit, [0, null])
+  t.match(received(), /^HTTP\/1\.1 200 /)
+})
+
+t.test('a signal that comes twice ends the process once, and well', async (t) => {
+  for (const [first, second] of [
+    ['SIGINT', 'SIGINT'],
+    ['SIGINT', 'SIGTERM'],
+  ] as const) {
+    const service = await serve(t)
+    const end = await ended(service.process, () => {
+      service.process.kill(first)
+      setTimeout(() => service.process.kill(second), 5)
+    })
+    t.same(end.exit, [0, null])
+  }
 })

@@ -1,8 +1,6 @@
-import type { QueryConfig } from 'pg'
 import type { Rotation, SessionView } from '../core/ports.ts'
 import { coalesce } from './coalesce.ts'
 import type { Database } from './database.ts'
-import { holdConnection } from './held-connection.ts'
 import type { SessionRow } from './rows.ts'
 import { ACCOUNT_COLUMNS, SESSION_COLUMNS, toSessionView } from './rows.ts'
 
@@ -50,22 +48,20 @@ export interface Rotator {
   rotateAlone(rotation: Rotation): Promise<SessionView | undefined>
 }
 
-type RotatedRow = SessionRow & { readonly ordinal: string }
-type Query = (statement: QueryConfig) => Promise<{ readonly rows: readonly RotatedRow[] }>
-
 /** Rotates sessions; those that arrive together share a statement and its commit. */
 export function createRotator({ pool }: Database, idleTtlSeconds: number): Rotator {
-  async function run(query: Query, name: string, text: string, rotations: readonly Rotation[]) {
+  async function run(statement: { name: string; text: string }, rotations: readonly Rotation[]) {
     const values = rotationValues(rotations, idleTtlSeconds)
-    const { rows } = await retryDeadlock(() => query({ name, text, values }))
+    const { rows } = await retryDeadlock(() =>
+      pool.query<SessionRow & { ordinal: string }>({ ...statement, values }),
+    )
     const answers: (SessionView | undefined)[] = rotations.map(() => undefined)
     for (const row of rows) answers[Number(row.ordinal) - 1] = toSessionView(row)
     return answers
   }
 
-  const connection = holdConnection<RotatedRow>(pool)
   const shared = coalesce(
-    (rotations: readonly Rotation[]) => run(connection.query, 'rotate', ROTATE, rotations),
+    (rotations: readonly Rotation[]) => run({ name: 'rotate', text: ROTATE }, rotations),
     BATCH_MAX,
   )
   const underWay = new Map<string, Promise<SessionView | undefined>>()
@@ -97,8 +93,7 @@ export function createRotator({ pool }: Database, idleTtlSeconds: number): Rotat
     rotate: (rotation) => oneAtATime(rotation, shared),
     rotateAlone: (rotation) =>
       oneAtATime(rotation, async () => {
-        const query: Query = (statement) => pool.query<RotatedRow>(statement)
-        const [view] = await run(query, 'rotate_alone', ROTATE_ALONE, [rotation])
+        const [view] = await run({ name: 'rotate_alone', text: ROTATE_ALONE }, [rotation])
         return view
       }),
   }

@@ -3,7 +3,7 @@
  * single line is given and can choose from at will. In one form however the address is written.
  */
 export function networkOf(ip: string): string {
-  const url = `http://[${ip}]`
+  const url = `ws://[${ip}]`
   if (!URL.canParse(url)) return ip
   const [before = [], after = []] = new URL(url).hostname
     .slice(1, -1)

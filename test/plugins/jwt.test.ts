@@ -56,10 +56,11 @@ t.test('a token is verified with the secret that its kid names, and with no othe
 
 t.test('what is signed is verified again, whatever characters its claims hold', async (t) => {
   const service = await startApp(t)
-  const names = ['Zoë', 'Żółć', 'Ада', '李小龍', '👩‍👩‍👧', '"quoted\\"', '<script>', ' \u2028 ']
+  const names = ['Zoë', 'Żółć', 'Ада', '李小龍', '👩‍👩‍👧', '"quoted\\"', '<script>']
   for (const name of names) {
     const person = somebody()
-    await post(`${service.url}/register`, { ...person, first_name: name, last_name: name })
+    const registered = await post(`${service.url}/register`, { ...person, first_name: name, last_name: name })
+    t.equal(registered.status, 201, name)
     await post(`${service.url}/verify-email`, { token: await verificationToken(service, person.email) })
     const { access } = await signIn(service, person)
     t.equal(await status(service, access), 200, name)

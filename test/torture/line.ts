@@ -18,9 +18,12 @@ export interface Line {
   logOut(refresh: string, done: () => void): void
 }
 
-/** How many calls have not been answered by the server yet, over all lines. */
+/** What is on the lines, all of them together. */
 export interface Traffic {
+  /** How many calls have not been answered by the server yet. */
   unanswered: number
+  /** What the server broke down of, if it did: no answer, and the end of the schedule. */
+  defect: unknown
 }
 
 const FAILED: Answer = { kind: 'failed', retryAfterSeconds: undefined }
@@ -46,10 +49,14 @@ export function createLine(
 
   function call<T>(work: Promise<T>, answered: (answer: T) => void): void {
     traffic.unanswered += 1
-    void work.then((answer) => {
-      traffic.unanswered -= 1
-      answered(answer)
-    })
+    work
+      .then((answer) => {
+        traffic.unanswered -= 1
+        answered(answer)
+      })
+      .catch((defect) => {
+        traffic.defect ??= defect
+      })
   }
 
   const replica = () => chance.whole(0, server.replicas - 1)

@@ -67,8 +67,8 @@ export function createModel(
       }
       if (!(error instanceof AuthError)) throw error
       if (error.code === 'unavailable' || error.code === 'refresh_overtaken') {
-        world.note(() => `  unavailable: the ${met.party} had generation ${met.generation}`)
-        witness.putOff(name, error.retryAfterSeconds)
+        world.note(() => `  ${error.code}: the ${met.party} had generation ${met.generation}`)
+        witness.putOff(name, error.code, error.retryAfterSeconds)
         return { kind: 'failed', retryAfterSeconds: error.retryAfterSeconds } as const
       }
       world.note(() => `  ${error.code}: the ${met.party} had generation ${met.generation}`)

@@ -37,7 +37,7 @@ export async function drive(
   schedule: Schedule,
   seed: number,
 ): Promise<Client> {
-  const traffic: Traffic = { unanswered: 0 }
+  const traffic: Traffic = { unanswered: 0, defect: undefined }
   const chance = chanceOf(mixSeed(seed, 2))
   const line = createLine(world, server, traffic, chance, 'client', schedule.line)
   const client = createClient(world, line, chance, schedule.client)
@@ -58,7 +58,10 @@ export async function drive(
   })
 
   client.start(await server.logIn())
-  await world.run(() => traffic.unanswered > server.waiting(), server.breathe)
+  await world.run(() => {
+    if (traffic.defect !== undefined) throw traffic.defect
+    return traffic.unanswered > server.waiting()
+  }, server.breathe)
   return client
 }
 

@@ -67,8 +67,8 @@ export interface Witness {
     claims: PresentedRefreshClaims,
   ): void
   counted(name: number, verdict: Counted): void
-  /** Answered 503, with nothing known or because others had moved on too far. */
-  putOff(name: number, retryAfterSeconds: number | undefined): void
+  /** Told to keep the token and to try again. */
+  putOff(name: number, code: 'unavailable' | 'refresh_overtaken', retryAfterSeconds: number | undefined): void
   refused(name: number, met: Met, code: string, row: Row, at: number): void
   failedOver(): void
 }
@@ -162,12 +162,14 @@ export function createWitness(world: World): Witness {
       verdicts.set(name, verdict)
     },
 
-    putOff(name, retryAfterSeconds) {
-      const isOvertaken = verdicts.get(name) === 'overtaken'
+    putOff(name, code, retryAfterSeconds) {
+      const isOvertaken = code === 'refresh_overtaken'
       witness.outcomes[isOvertaken ? 'overtaken' : 'failed'] += 1
-      if (retryAfterSeconds !== 1) witness.broken.push('a 503 does not say when to try again')
+      if (!isOvertaken && retryAfterSeconds !== 1) witness.broken.push('a 503 does not say when to try again')
+      if (isOvertaken !== (verdicts.get(name) === 'overtaken'))
+        witness.broken.push('the metrics do not count what was overtaken')
       if (isOvertaken !== (told.get(name)?.includes('refresh_overtaken') ?? false))
-        witness.broken.push('event and metrics differ about a request that was overtaken')
+        witness.broken.push('no event tells of what was overtaken')
     },
 
     refused(name, met, code, row, at) {

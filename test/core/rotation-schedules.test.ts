@@ -1,10 +1,10 @@
 import type { Test } from 'tap'
 import t from 'tap'
-import type { Finding, Tally } from './campaign.ts'
-import { replay, runCampaign } from './campaign.ts'
-import { FAMILIES, FIXED, KEYED, KEYLESS, LOSSY, ROBBED, STRICT } from './families.ts'
-import type { Family } from './kinds.ts'
-import { UNPROMISED, UNSTOPPABLE } from './unpromised.ts'
+import type { Finding, Tally } from '../torture/campaign.ts'
+import { replay, runCampaign } from '../torture/campaign.ts'
+import { FAMILIES, FIXED, KEYED, KEYLESS, LOSSY, ROBBED, STRICT } from '../torture/families.ts'
+import type { Family } from '../torture/kinds.ts'
+import { UNPROMISED, UNSTOPPABLE } from '../torture/unpromised.ts'
 
 // KEYTURN_SEED=7 draws other schedules; KEYTURN_SCHEDULES=1000000 draws more of them;
 // KEYTURN_REPLAY=0:125 shows schedule 125 of family 0, step by step.

@@ -1,0 +1,75 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
+import Fastify from 'fastify'
+import type { Test } from 'tap'
+import t from 'tap'
+import { connectionsPlugin } from '../../src/plugins/connections.ts'
+
+/** A server with one slow route, and connections to it with all that came by them. */
+async function startServer(t: Test, answerAfterMs = 0) {
+  const app = Fastify({ forceCloseConnections: 'idle', return503OnClosing: false })
+  t.teardown(() => app.close())
+  await app.register(connectionsPlugin)
+  app.get('/', async () => {
+    await new Promise((resolve) => setTimeout(resolve, answerAfterMs))
+    return 'an answer'
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  return {
+    app,
+    async open() {
+      const socket = connect(port, '127.0.0.1')
+      const arrived = once(app.server, 'connection')
+      let received = ''
+      socket.setEncoding('utf8').on('data', (text) => (received += text))
+      socket.on('error', () => undefined)
+      t.teardown(() => socket.destroy())
+      await Promise.all([once(socket, 'connect'), arrived])
+      return { socket, received: () => received }
+    },
+  }
+}
+
+const GET = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
+
+t.test('connections that bring no request are closed soon after the service', async (t) => {
+  const { app, open } = await startServer(t)
+  const [silent, halfway, keptAlive] = [await open(), await open(), await open()]
+  halfway.socket.write('GET / HTTP/1.1\r\nHost:')
+  keptAlive.socket.write(GET)
+  await once(keptAlive.socket, 'data')
+  const began = performance.now()
+  await app.close()
+  t.ok(performance.now() - began < 3000)
+  t.equal(silent.received() + halfway.received(), '')
+})
+
+t.test('a request that comes just after, by a connection that was there, is answered', async (t) => {
+  const { app, open } = await startServer(t)
+  const { socket, received } = await open()
+  const closed = app.close()
+  socket.write(GET)
+  await once(socket, 'end')
+  t.match(received(), /^HTTP\/1\.1 200 .*an answer$/s)
+  await closed
+})
+
+t.test('a request is answered although it takes longer than others get to come forward', async (t) => {
+  const { app, open } = await startServer(t, 1500)
+  const [first, keptAlive] = [await open(), await open()]
+  keptAlive.socket.write(GET)
+  await once(keptAlive.socket, 'data')
+  for (const { socket } of [first, keptAlive]) {
+    const arrived = once(app.server, 'request')
+    socket.write(GET)
+    await arrived
+  }
+  const closed = app.close()
+  await Promise.all([once(first.socket, 'data'), once(keptAlive.socket, 'data')])
+  t.match(first.received(), /an answer$/)
+  t.match(keptAlive.received(), /an answer.*an answer$/s)
+  for (const { socket } of [first, keptAlive]) socket.destroy()
+  await closed
+})

@@ -9,6 +9,7 @@ import { loginRows } from './rows/login.ts'
 import { memoryRows } from './rows/memory.ts'
 import { refreshRows } from './rows/refresh.ts'
 import { scaleRows } from './rows/scale.ts'
+import { secrecyRows } from './rows/secrecy.ts'
 import { startRows } from './rows/start.ts'
 import { statementRows } from './rows/statements.ts'
 import { statusRows } from './rows/status.ts'
@@ -26,6 +27,7 @@ const ROWS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   growth: growthRows,
   scale: scaleRows,
   start: startRows,
+  secrecy: secrecyRows,
 }
 const FULL: Effort = { rounds: 3, seconds: 3 }
 const QUICK: Effort = { rounds: 1, seconds: 0.3 }

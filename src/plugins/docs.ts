@@ -35,6 +35,8 @@ export const docsPlugin = fp<DocsPluginOptions>(
       routePrefix: '/docs',
       staticCSP: true,
       theme: { title: 'Keyturn' },
+      // Without the bar at the top, which would name another document and another project.
+      uiConfig: { layout: 'BaseLayout' },
       transformSpecification: finishDocument,
     })
   },

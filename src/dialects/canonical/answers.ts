@@ -23,8 +23,13 @@ export const Problem = Type.Object(
   { $id: 'Problem', description: 'A refusal (RFC 9457)' },
 )
 
-const CookieTokenAnswer = Type.Object({
-  access: Type.String({ description: 'The access token, a JWT' }),
+const Access = { access: Type.String({ description: 'The access token, a JWT' }) }
+const Refresh = {
+  refresh: Type.String({
+    description: 'The refresh token; each refresh gives another one. Store it before use',
+  }),
+}
+const Rest = {
   token_type: Type.Literal('Bearer'),
   expires_in: Type.Integer({ description: 'Life of the access token in seconds' }),
   refresh_expires_in: Type.Integer({
@@ -38,16 +43,9 @@ const CookieTokenAnswer = Type.Object({
     last_name: Type.String(),
     roles: Type.Array(Type.String()),
   }),
-})
-
-const BodyTokenAnswer = Type.Intersect([
-  Type.Object({
-    refresh: Type.String({
-      description: 'The refresh token; each refresh gives another one. Store it before use',
-    }),
-  }),
-  CookieTokenAnswer,
-])
+}
+const BodyTokenAnswer = Type.Object({ ...Access, ...Refresh, ...Rest })
+const CookieTokenAnswer = Type.Object({ ...Access, ...Rest })
 
 /** How tokens are handed out: both in the body, or the refresh token in a cookie and nowhere else. */
 export interface TokenAnswers {

@@ -37,6 +37,8 @@ export interface Action<
   readonly body?: Body
   readonly query?: Query
   readonly params?: Params
+  /** Headers that the action reads, for the document; it judges them itself. */
+  readonly headers?: TObject
   /** Fields of the profile may stand in the body beside its own: as PROFILE_SCHEMA_FILE has it, they are added to it. */
   readonly takesProfile?: boolean
   /** Answers by status, for the document and for the serializer. */
@@ -124,7 +126,7 @@ function addRoute(
   method: string,
   definition: Action,
 ): void {
-  const { guard, body, query, params, answers, summary, description, hidden } = definition
+  const { guard, body, query, params, headers, answers, summary, description, hidden } = definition
   const { besideRefusal, page, documentMaxBytes } = definition
   const count = app.guards[guard]
   const route: RouteOptions = {
@@ -142,6 +144,7 @@ function addRoute(
       ...(body === undefined ? {} : { body }),
       ...(query === undefined ? {} : { querystring: query }),
       ...(params === undefined ? {} : { params }),
+      ...(headers === undefined ? {} : { headers }),
       ...(guard === 'access_token' ? { security: [{ access: [] }] } : {}),
     },
     handler: (request, reply) =>

@@ -12,15 +12,25 @@ const Body = Type.Object(
 )
 const NoBody = Type.Object({}, { additionalProperties: false })
 
+const Headers = Type.Object({
+  'Idempotency-Key': Type.Optional(
+    Type.String({
+      description:
+        '16 to 128 printable ASCII characters without spaces, new for every refresh, such as a UUID',
+      examples: ['8e03978e-40d5-43dd-bc93-6894a57f9324'],
+    }),
+  ),
+})
+
 const RETRY =
-  ' If no answer comes, send the same request again, with the same Idempotency-Key (16 to 128 characters, new for' +
-  ' every refresh). The header Keyturn-Refresh of the answer says rotated, replayed, lost-answer, healed or kept.'
+  ' If no answer comes, send the same request again, with the same Idempotency-Key. The header Keyturn-Refresh of the answer says rotated, replayed, lost-answer, healed or kept.'
 
 export function refreshAction(cookie: RefreshCookie | undefined) {
   const { schema, answer } = tokenAnswers(cookie)
   const shared = {
     guard: 'refresh',
     summary: 'Exchange a refresh token for new tokens.',
+    headers: Headers,
     answers: withProblems({ 200: schema }),
   } as const
 

@@ -37,7 +37,6 @@ export const docsPlugin = fp<DocsPluginOptions>(
       theme: { title: 'Keyturn' },
       // Without the bar at the top, which would name another document and another project.
       uiConfig: { layout: 'BaseLayout' },
-      transformSpecification: finishDocument,
     })
   },
   { name: 'docs' },
@@ -53,7 +52,7 @@ export const openApiPlugin = fp<{ readonly manner: Manner }>(
       answers: {},
       hidden: true,
       handle(_request, reply) {
-        document ??= finishDocument(app.swagger())
+        document ??= app.swagger()
         return reply.send(document)
       },
     })

@@ -5,6 +5,8 @@ interface Document {
 }
 
 interface Operation {
+  operationId?: string
+  security?: readonly object[]
   requestBody?: { required?: boolean; content: Record<string, { schema?: BodySchema }> }
   responses?: Record<string, { description?: string; content?: Record<string, { schema?: unknown }> }>
 }
@@ -17,18 +19,28 @@ const FORM_TYPES = ['application/x-www-form-urlencoded', 'multipart/form-data']
 const PROBLEM = { $ref: '#/components/schemas/Problem' }
 
 /**
- * The document with what no single route's schema says: that forms are read as well as JSON, that a body without
- * required fields may be left out, and that every refusal is the same `application/problem+json`.
+ * The document with what no single route's schema says: a name for each operation, that forms are read as well as
+ * JSON, that a body without required fields may be left out, that what asks for no access token is open, and that
+ * every refusal is the same `application/problem+json`.
  */
 export function finishDocument(made: object): Document {
   const document: Document = JSON.parse(JSON.stringify(made))
   let problem: unknown
-  for (const operation of Object.values(document.paths ?? {}).flatMap((path) => Object.values(path))) {
-    finishBody(operation)
-    problem = takeProblem(operation) ?? problem
+  for (const [path, operations] of Object.entries(document.paths ?? {})) {
+    for (const [method, operation] of Object.entries(operations)) {
+      operation.operationId = nameOf(method, path)
+      operation.security ??= []
+      finishBody(operation)
+      problem = takeProblem(operation) ?? problem
+    }
   }
   const schemas = { ...document.components?.schemas, Problem: problem }
   return { ...document, components: { ...document.components, schemas } }
+}
+
+/** POST /change-password is `postChangePassword`, DELETE /sessions/{id} `deleteSessionsId`. */
+function nameOf(method: string, path: string): string {
+  return method + path.replace(/[^a-z]+([a-z]?)/gi, (_, letter: string) => letter.toUpperCase())
 }
 
 function finishBody({ requestBody }: Operation): void {

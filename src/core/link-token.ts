@@ -27,11 +27,7 @@ export function encodeLinkToken(
   purpose: LinkPurpose,
   link: { readonly userId: number; readonly issuedAt: number; readonly state: readonly string[] },
 ): string {
-  const body = Buffer.alloc(BODY_BYTES)
-  body.writeUInt8(LINK_PURPOSES[purpose], 0)
-  body.writeUInt8(keys.current, 1)
-  body.writeBigUInt64BE(BigInt(link.userId), 2)
-  body.writeBigUInt64BE(BigInt(link.issuedAt), 10)
+  const body = bodyOf(purpose, keys.current, link)
   return Buffer.concat([body, keys.macWithCurrent('link', withState(body, link.state), MAC_BYTES)]).toString(
     'base64url',
   )
@@ -60,12 +56,21 @@ export function isGenuine(
   claims: LinkClaims,
   state: readonly string[],
 ): boolean {
+  const body = bodyOf(purpose, claims.key, claims)
+  return keys.verify('link', claims.key, withState(body, state), claims.mac)
+}
+
+function bodyOf(
+  purpose: LinkPurpose,
+  key: number,
+  { userId, issuedAt }: Pick<LinkClaims, 'userId' | 'issuedAt'>,
+): Buffer {
   const body = Buffer.alloc(BODY_BYTES)
   body.writeUInt8(LINK_PURPOSES[purpose], 0)
-  body.writeUInt8(claims.key, 1)
-  body.writeBigUInt64BE(BigInt(claims.userId), 2)
-  body.writeBigUInt64BE(BigInt(claims.issuedAt), 10)
-  return keys.verify('link', claims.key, withState(body, state), claims.mac)
+  body.writeUInt8(key, 1)
+  body.writeBigUInt64BE(BigInt(userId), 2)
+  body.writeBigUInt64BE(BigInt(issuedAt), 10)
+  return body
 }
 
 /** Each part is preceded by its length, so that no two states run together into the same bytes. */

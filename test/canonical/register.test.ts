@@ -14,6 +14,7 @@ import {
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
 import { bearer, ENCODINGS, post, send, untilAnswered } from '../helpers/client.ts'
+import { beginElsewhere, untilWaiting } from '../helpers/store.ts'
 
 const TAKEN = { status: 400, body: { errors: { username: ['A user with that username already exists.'] } } }
 
@@ -42,6 +43,26 @@ t.test('a registration that is sent again, its answer being lost, is answered as
     t.ok(await signIn(service, person))
     t.match(await signUp(service, person), TAKEN, 'once the address is confirmed the name is taken for good')
   }
+})
+
+t.test('a client that lost the connection while its account was made may send the same again', async (t) => {
+  const service = await startApp(t)
+  const { pool } = service.app.database
+  const person = somebody()
+  const held = await beginElsewhere(t, pool, 'LOCK TABLE users IN ACCESS EXCLUSIVE MODE')
+  const controller = new AbortController()
+  const lost = fetch(`${service.url}/register`, {
+    method: 'POST',
+    body: new URLSearchParams({ ...person }),
+    signal: controller.signal,
+  })
+  await untilWaiting(pool)
+  controller.abort()
+  await t.rejects(lost)
+  await held.rollback()
+  while ((await countOf(service, 'users')) === 0) await new Promise((resolve) => setImmediate(resolve))
+  t.match(await signUp(service, person), { status: 201, body: { username: person.username } })
+  t.equal(await countOf(service, 'users'), 1)
 })
 
 t.test(

@@ -12,6 +12,7 @@ import { refuseWithProblem, WORDS } from './dialects/canonical/errors.ts'
 import { canonical } from './dialects/canonical/index.ts'
 import { mountDialect, speakRefusals } from './dialects/dialect.ts'
 import { createRefreshCookie } from './dialects/refresh-cookie.ts'
+import { ownMailOf } from './mail/sender.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { bcryptPoolPlugin } from './plugins/bcrypt-pool.ts'
 import { bodies } from './plugins/bodies.ts'
@@ -188,5 +189,6 @@ function policyOf(config: Config): Policy {
     bcryptCost: config.bcryptCost,
     passwordHistory: config.passwordHistory,
     limitsLogins: config.rateLimit,
+    ownMail: ownMailOf(config.mailFrom),
   }
 }

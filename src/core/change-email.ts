@@ -3,8 +3,9 @@ import type { AuthNeeds } from './auth.ts'
 import type { ChangeableAccount, NewUsername } from './change-ports.ts'
 import { confirmPassword, wrongPassword } from './confirm-password.ts'
 import { AuthError } from './errors.ts'
-import { emailFaults, emailKey, keptForm, refuseFaults, usernameFaults, usernameKey } from './identity.ts'
+import { emailKey, keptEmail, refuseFaults, usernameFaults, usernameKey } from './identity.ts'
 import { encodeLinkToken, isGenuine, readLinkToken } from './link-token.ts'
+import { newEmailFaults } from './own-address.ts'
 import { EMAIL_LINK_TTL_SECONDS, UNDO_LINK_TTL_SECONDS } from './policy.ts'
 import type { Caller } from './ports.ts'
 import type { ServerKeys } from './server-keys.ts'
@@ -26,9 +27,9 @@ export async function requestEmailChange(
   { email, password }: { readonly email: string; readonly password: string },
   caller: Caller,
 ): Promise<void> {
-  refuseFaults({ email: emailFaults(email) })
+  refuseFaults({ email: newEmailFaults(needs.policy.ownMail, email) })
   const account = await confirmPassword(needs, claims.user_id, 'password', password, caller)
-  if (account.email === email && account.emailVerified) {
+  if (account.email === keptEmail(email) && account.emailVerified) {
     throw new AuthError('validation_failed', { fields: { email: ['This is your address already.'] } })
   }
   const found = await needs.changes.find(account.id)
@@ -41,7 +42,7 @@ export async function requestEmailChange(
   const isNoted = await needs.changes.requestEmailChange({
     userId: account.id,
     boughtWith: account.passwordHash,
-    email: keptForm(email),
+    email: keptEmail(email),
     emailKey: addressKey,
     counter: letterCounter(needs.keys, addressKey),
     caller,

@@ -36,6 +36,13 @@ export function keptForm(text: string): string {
   return text.normalize('NFC')
 }
 
+/** The form in which an address is kept. RFC 4343: the case of a domain means nothing; that of a mailbox may. */
+export function keptEmail(email: string): string {
+  const kept = keptForm(email)
+  const at = kept.lastIndexOf('@')
+  return kept.slice(0, at) + kept.slice(at).replace(/[A-Z]/g, (letter) => letter.toLowerCase())
+}
+
 /** What decides whether two user names are the same: compatibility forms and case do not tell them apart. */
 export function usernameKey(username: string): string {
   return foldKey(username)

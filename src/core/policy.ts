@@ -1,3 +1,5 @@
+import type { OwnMail } from './own-address.ts'
+
 /** Whether an account must confirm its address before it may sign in, may do so, or is taken at its word. */
 export type EmailVerification = 'required' | 'optional' | 'off'
 
@@ -19,7 +21,12 @@ export interface Policy {
   readonly passwordHistory: number
   /** RATE_LIMIT: whether failed sign-ins lock an account for strangers. */
   readonly limitsLogins: boolean
+  /** Addresses that are nobody's. */
+  readonly ownMail: OwnMail
 }
+
+/** How long a registration that is sent again, because its answer was lost, is answered as it was. */
+export const REGISTRATION_RETRY_SECONDS = 3600
 
 /** A verification link is good for this long; the account itself waits for UNVERIFIED_TTL. */
 export const VERIFY_LINK_TTL_SECONDS = 3 * 24 * 3600

@@ -3,16 +3,18 @@ import { AuthError } from './errors.ts'
 import type { Grant } from './grant.ts'
 import { makeGrant, newSession } from './grant.ts'
 import {
-  emailFaults,
   emailKey,
+  keptEmail,
   keptForm,
   nameFaults,
   refuseFaults,
   usernameFaults,
   usernameKey,
 } from './identity.ts'
+import { newEmailFaults } from './own-address.ts'
 import { passwordFaults } from './password-policy.ts'
 import type { Account, Caller, NewAccount, Profile } from './ports.ts'
+import { findRetried } from './retried-registration.ts'
 import { letterCounter } from './verify-email.ts'
 
 export interface Registration {
@@ -32,7 +34,7 @@ export interface Registered {
 
 /**
  * Creates an account. With EMAIL_VERIFICATION=required a taken address is not revealed: the account is created
- * and only the letter differs.
+ * and only the letter differs. Sent again after its answer was lost it is answered once more: see `findRetried`.
  * @throws AuthError `registration_closed`, `validation_failed` with every complaint at once, `unavailable`
  */
 export async function register(needs: AuthNeeds, input: Registration, caller: Caller): Promise<Registered> {
@@ -47,7 +49,7 @@ export async function register(needs: AuthNeeds, input: Registration, caller: Ca
   const profile = needs.profiles.normalize(input.profile)
   refuseFaults({
     username: usernameFaults(input.username, input.email),
-    email: emailFaults(input.email),
+    email: newEmailFaults(policy.ownMail, input.email),
     password: await passwordFaults(needs, input.password, owner),
     first_name: nameFaults(input.firstName),
     last_name: nameFaults(input.lastName),
@@ -58,7 +60,7 @@ export async function register(needs: AuthNeeds, input: Registration, caller: Ca
   const account: NewAccount = {
     username: keptForm(input.username),
     usernameKey: usernameKey(input.username),
-    email: keptForm(input.email),
+    email: keptEmail(input.email),
     emailKey: emailKey(input.email),
     emailVerified: trusted,
     activated: policy.emailVerification !== 'required',
@@ -69,7 +71,11 @@ export async function register(needs: AuthNeeds, input: Registration, caller: Ca
   }
   const letter = trusted ? undefined : letterCounter(needs.keys, account.emailKey)
   const created = await needs.accounts.create(account, letter, caller)
-  if (created === 'username_taken') throw taken('username', 'A user with that username already exists.')
+  if (created === 'username_taken') {
+    const earlier = await findRetried(needs, account, input.password, caller)
+    if (earlier === undefined) throw taken('username', 'A user with that username already exists.')
+    return { account: earlier, grant: undefined }
+  }
   if (created === 'email_taken') throw taken('email', 'A user with that email already exists.')
   if (!trusted) {
     needs.outbox.wake()

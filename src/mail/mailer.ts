@@ -4,6 +4,7 @@ import type { SMTPPoolOptions } from 'nodemailer/lib/smtp-pool'
 import type { MailboxStore } from '../core/ports.ts'
 import type { Letter } from './letters.ts'
 import { toMailError } from './mail-error.ts'
+import { parseSender } from './sender.ts'
 
 /** A letter on its way to one address. */
 export interface Message extends Letter {
@@ -94,8 +95,3 @@ const OPTIONS = {
   debug: false,
   transactionLog: false,
 } as const satisfies SMTPPoolOptions
-
-function parseSender(from: string): { name: string; address: string } {
-  const [, name = '', address = from] = /^([^<>]*)<([^<>]*)>$/.exec(from) ?? []
-  return { name: name.trim(), address }
-}

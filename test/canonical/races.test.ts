@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
+import type { Tokens } from '../helpers/accounts.ts'
 import { register, signedIn, signIn, somebody } from '../helpers/accounts.ts'
 import { startApp } from '../helpers/app.ts'
 import { bearer, get, post } from '../helpers/client.ts'
@@ -76,7 +77,9 @@ t.test('10,000 rotations add no row and nearly all are heap-only updates', async
   const service = await startApp(t)
   const { pool } = service.app.database
   const person = await register(service)
-  const sessions = await Promise.all(Array.from({ length: 100 }, () => signIn(service, person)))
+  const sessions: Tokens[] = []
+  while (sessions.length < 100)
+    sessions.push(...(await Promise.all([1, 2, 3, 4].map(() => signIn(service, person)))))
   await pool.query('SELECT pg_stat_reset()')
 
   // Eight at a time, each session a hundred times.

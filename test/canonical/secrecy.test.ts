@@ -13,7 +13,7 @@ function comparable({ status, headers, body }: Answer) {
 }
 
 /** One account of each kind, and addresses that belong to nobody. */
-async function everyKind(service: TestApp): Promise<Readonly<Record<string, string>>> {
+async function everyKind(service: TestApp): Promise<Record<string, string>> {
   const kinds: Record<string, Person> = {
     confirmed: await register(service),
     disabled: await register(service),
@@ -71,6 +71,58 @@ for (const path of ['/request-reset', '/resend-verification']) {
     t.same(rows, [{ n: 1 }], 'and the account is found afterwards')
   })
 }
+
+t.test('/token answers the same, byte for byte, to whoever does not have the password', async (t) => {
+  const service = await startApp(t)
+  const addresses = await everyKind(service)
+  const { pool } = service.app.database
+  for (const hash of ['', '!', '!unusable', 'md5$salt$hash', 'bcrypt_sha256$$2b$12$cut off']) {
+    const person = await register(service)
+    await pool.query('UPDATE users SET password_hash = $1 WHERE email = $2', [hash, person.email])
+    addresses[`with the hash ${hash}`] = person.email
+  }
+  const { rows } = await pool.query<{ email: string; username: string }>('SELECT email, username FROM users')
+  const names = new Map(rows.map(({ email, username }) => [email, username]))
+  const compare = async (password: string, encoding: (typeof ENCODINGS)[number]) => {
+    const ask = (who: Record<string, string>) =>
+      post(`${service.url}/token`, { ...who, password }, { encoding })
+    const expected = comparable(await ask({ username: somebody().username }))
+    t.match(expected, { status: 401, body: { code: 'invalid_credentials' } })
+    for (const [kind, email] of Object.entries(addresses)) {
+      t.same(comparable(await ask({ email })), expected, `${kind}, by address`)
+      const username = names.get(email) ?? somebody().username
+      t.same(comparable(await ask({ username })), expected, `${kind}, by name`)
+    }
+  }
+  for (const encoding of ENCODINGS) await compare('a wrong guess', encoding)
+  for (const password of ['x', `${'a'.repeat(72)}X`, 'x'.repeat(1024)]) await compare(password, 'json')
+
+  const tooLong = (email = '') =>
+    post(`${service.url}/token`, { email, password: 'x'.repeat(1025) }).then(comparable)
+  t.same(await tooLong(addresses['confirmed']), await tooLong(somebody().email), 'nobody looks whose it is')
+})
+
+t.test('/register answers the same, byte for byte, whoever has the address', async (t) => {
+  const service = await startApp(t)
+  const { 'unknown, and odd': _odd, ...addresses } = await everyKind(service)
+  for (const encoding of ENCODINGS) {
+    const answers: Record<string, unknown> = {}
+    for (const [kind, email] of Object.entries(addresses)) {
+      for (const form of [email, email.replace('user', 'USER')]) {
+        const { username, password } = somebody()
+        const answer = await post(
+          `${service.url}/register`,
+          { username, email: form, password },
+          { encoding },
+        )
+        t.match(answer, { status: 201, body: { username, email: form, is_active: false } }, kind)
+        // What it was sent itself, and of the same length each time.
+        answers[form] = comparable({ ...answer, body: { ...answer.body, username: '', email: '' } })
+      }
+    }
+    t.equal(new Set(Object.values(answers).map((answer) => JSON.stringify(answer))).size, 1)
+  }
+})
 
 t.test('what strangers ask for is done once, by whichever replica, and leaves nothing behind', async (t) => {
   const service = await startApp(t)

@@ -2,7 +2,7 @@ import t from 'tap'
 import { signedIn } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
-import { bearer } from '../helpers/client.ts'
+import { bearer, get } from '../helpers/client.ts'
 
 const LIMIT = 64 * 1024
 
@@ -61,6 +61,12 @@ t.test('what is no clean JSON is refused, and what was saved before stays', asyn
     'one byte more than 64 KiB': { body: `"${'x'.repeat(LIMIT - 1)}"`, status: 413 },
     'a megabyte': { body: `"${'x'.repeat(1_000_000)}"`, status: 413 },
     '33 levels': { body: '['.repeat(33) + ']'.repeat(33), status: 400 },
+    '3,000 levels': { body: '['.repeat(3000) + ']'.repeat(3000), status: 400 },
+    '8,000 levels of objects': { body: `${'{"a":'.repeat(8000)}1${'}'.repeat(8000)}`, status: 400 },
+    '100,000 names': {
+      body: `{${Array.from({ length: 100_000 }, (_, index) => `"${index}":0`).join()}}`,
+      status: 413,
+    },
     '20,000 levels': { body: '['.repeat(20_000) + ']'.repeat(20_000), status: 400 },
     'NUL in a value': { body: '{"a":"\\u0000"}', status: 400 },
     'NUL in a name': { body: '{"\\u0000":1}', status: 400 },
@@ -143,4 +149,11 @@ t.test('everybody has a document of their own', async (t) => {
   t.equal((await load(service, other.access)).status, 404)
   await save(service, other.access, '2')
   t.equal(String((await load(service, one.access)).bytes), '1')
+  const { body } = await get(`${service.url}/user`, other.access)
+  for (const path of [`/user/widgets/${body['id']}`, '/user/widgets/1', `/user/${body['id']}/widgets`])
+    t.equal((await get(service.url + path, one.access)).status, 404, path)
+  const asked = await fetch(`${service.url}/user/widgets?id=${body['id']}&user=${body['id']}`, {
+    headers: { ...bearer(one.access), 'x-user-id': String(body['id']) },
+  })
+  t.equal(await asked.text(), '1', 'whoever else a request names')
 })

@@ -9,7 +9,8 @@ import { commonPasswordsPlugin } from '../../src/plugins/common-passwords.ts'
 import { testConfig } from '../helpers/app.ts'
 
 const config = testConfig('postgres://nobody@localhost/none')
-const policy = (passwordMinLength: number) => ({ ...config, passwordMinLength, limitsLogins: true })
+const ownMail = { sender: 'no-reply', domains: [] }
+const policy = (passwordMinLength: number) => ({ ...config, passwordMinLength, limitsLogins: true, ownMail })
 const app = Fastify()
 await app.register(commonPasswordsPlugin, { minLength: 8 })
 await app.ready()

@@ -73,7 +73,12 @@ export async function createSmtpServer(
       },
       async onData(stream, session, done) {
         const chunks: Buffer[] = []
-        for await (const chunk of stream) chunks.push(chunk)
+        try {
+          for await (const chunk of stream) chunks.push(chunk)
+        } catch {
+          // The client left in the middle of its message.
+          return
+        }
         const answer = script.message.shift() ?? 250
         if (answer === 250 || answer === 'accept and cut' || answer === 'accept and stall') {
           const recipients = session.envelope.rcptTo.map(({ address }) => address)

@@ -18,6 +18,7 @@ export const POLICY: Policy = {
   passwordMinLength: 8,
   bcryptCost: 4,
   limitsLogins: true,
+  ownMail: { sender: 'no-reply', domains: ['auth.example.com'] },
   passwordHistory: 0,
 }
 

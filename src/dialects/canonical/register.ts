@@ -26,7 +26,8 @@ export function registerAction(cookie: RefreshCookie | undefined) {
     summary: 'Create an account.',
     description:
       'With EMAIL_VERIFICATION=required the account waits for the link in the letter. A taken address is not revealed.' +
-      ' With EMAIL_VERIFICATION=off the answer also holds the tokens, as that of /token does.',
+      ' Sent again within the hour, because the answer was lost, the very same is answered the same, until the address is' +
+      ' confirmed. With EMAIL_VERIFICATION=off the answer also holds the tokens, as that of /token does.',
     body: Body,
     takesProfile: true,
     answers: withProblems({ 201: Type.Intersect([AccountAnswer, Type.Partial(schema)]) }),

@@ -26,7 +26,7 @@ export interface TestIssuer {
   /** For `createVerifier`: with `secrets`, or with `jwksUrl` and a `fetch` that answers it. It follows `revoke`. */
   readonly verifierOptions: VerifierOptions
   /** A token of a user `ada` with id 1, good for 15 minutes, but for what you say. */
-  mint(claims?: TestClaims, header?: { readonly kid?: unknown; readonly typ?: unknown }): Promise<string>
+  mint(claims?: TestClaims, header?: { readonly kid?: string; readonly typ?: string }): Promise<string>
   /** Ends the session: a verifier with `verifierOptions` refuses its tokens within a second. */
   revoke(sessionId: string): void
 }

@@ -40,7 +40,9 @@ export async function fetchJson(request: JsonRequest): Promise<JsonAnswer> {
   const signal = request.signal === undefined ? timeout : AbortSignal.any([timeout, request.signal])
   const headers = { accept: 'application/json', ...request.headers }
   const response = await request.fetch(url, { headers, signal, redirect: 'error' })
-  if (response.status === 304) return { headers: response.headers, body: undefined }
+  // Only to whoever asked for it: a 304 out of the blue would pass for an answer that nobody has.
+  if (response.status === 304 && 'if-none-match' in headers)
+    return { headers: response.headers, body: undefined }
   if (response.status !== 200) {
     await response.body?.cancel()
     const words = response.status === 401 ? ': check clientId and clientSecret against SERVICE_CLIENTS' : ''

@@ -1,5 +1,6 @@
 import type { CryptoKey } from 'jose'
-import { base64url, importJWK } from 'jose'
+import { importJWK } from 'jose'
+import { decodeBase64url } from './base64.ts'
 
 /** The algorithms of Keyturn. A key has exactly one of them (RFC 8725, 3.1). */
 export type Algorithm = 'HS256' | 'EdDSA' | 'ES256' | 'RS256'
@@ -33,8 +34,8 @@ export async function secretKeyring(text: string): Promise<Keyring> {
 export function readSecrets(text: string): [kid: string, secret: Uint8Array<ArrayBuffer>][] {
   const entries = text.split(',').map((entry, index): [string, Uint8Array<ArrayBuffer>] => {
     const [, kid = '', encoded = ''] = SECRET_FORM.exec(entry.trim()) ?? []
-    const secret = new Uint8Array(base64url.decode(encoded))
-    if (secret.length >= SECRET_MIN_BYTES && base64url.encode(secret) === encoded) return [kid, secret]
+    const secret = decodeBase64url(encoded)
+    if (secret !== undefined && secret.length >= SECRET_MIN_BYTES) return [kid, secret]
     const wanted = `kid:base64url without padding, ${SECRET_MIN_BYTES} bytes or more`
     throw new TypeError(`secrets: entry ${index + 1} is not ${wanted}, as in JWT_SECRETS of Keyturn`)
   })

@@ -51,7 +51,7 @@ export function createRevocationFeed(needs: RevocationFeedNeeds): RevocationFeed
   const { now, maxStaleSeconds } = needs
   const sessions = createRevokedSessions()
   const closing = new AbortController()
-  const waitSeconds = Math.max(1, Math.min(WAIT_SECONDS, Math.floor(maxStaleSeconds / 2)))
+  const waitSeconds = Math.max(1, Math.min(WAIT_SECONDS, Math.floor(maxStaleSeconds / 3)))
   const authorization = `Basic ${btoa(`${formEncode(needs.clientId)}:${formEncode(needs.clientSecret)}`)}`
   let cursor: string | undefined
   /** Of the last answer, and the question it belongs to. */

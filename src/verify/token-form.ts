@@ -1,4 +1,4 @@
-import { base64url } from 'jose'
+import { decodeBase64url } from './base64.ts'
 import type { VerifyErrorCode } from './errors.ts'
 
 /** What a token says of itself before anything is believed. */
@@ -18,11 +18,12 @@ const HEADER_NAMES: ReadonlySet<string> = new Set(['alg', 'kid', 'typ'])
  * brings extensions, keys or URLs (`crit`, `b64`, `jwk`, `jku`, `x5u`) is refused for having them (RFC 8725, 3.10).
  */
 export function readForm(token: string): TokenForm | VerifyErrorCode {
-  if (token.length > TOKEN_MAX_LENGTH) return 'token_malformed'
+  // Callers without a compiler hand over what they have.
+  if (typeof token !== 'string' || token.length > TOKEN_MAX_LENGTH) return 'token_malformed'
   const [, head = '', , signature = ''] = TOKEN_FORM.exec(token) ?? []
   // Bits beyond the last byte would give one token several spellings.
-  if (head === '' || decode(signature) === undefined) return 'token_malformed'
-  const header = readJson(decode(head))
+  if (head === '' || decodeBase64url(signature) === undefined) return 'token_malformed'
+  const header = readJson(decodeBase64url(head))
   if (header === undefined) return 'token_malformed'
   if (Object.keys(header).some((name) => !HEADER_NAMES.has(name))) return 'token_malformed'
   const { alg, kid, typ } = header
@@ -50,14 +51,4 @@ export function readJson(bytes: Uint8Array | undefined): Readonly<Record<string,
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** Base64url in its only spelling (RFC 4648, 3.5), or `undefined`. */
-function decode(text: string): Uint8Array | undefined {
-  try {
-    const bytes = base64url.decode(text)
-    return base64url.encode(bytes) === text ? bytes : undefined
-  } catch {
-    return undefined
-  }
 }

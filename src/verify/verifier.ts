@@ -56,7 +56,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     load: () => ('jwksUrl' in source ? loadJwks(source.jwksUrl, fetch) : loadSecrets(source.secrets)),
     now,
     maxStaleSeconds: keysMaxStaleSeconds,
-    onProblem: (error) => onProblem('keys', error),
+    onProblem: (error) => tell('keys', error),
   })
   const feed =
     revocations &&
@@ -66,8 +66,16 @@ export function createVerifier(options: VerifierOptions): Verifier {
       fetch,
       now,
       random,
-      onProblem: (error) => onProblem('revocations', error),
+      onProblem: (error) => tell('revocations', error),
     })
+
+  function tell(about: 'keys' | 'revocations', error: unknown): void {
+    try {
+      onProblem(about, error)
+    } catch {
+      // A logger that fails must not end the feed.
+    }
+  }
 
   async function judge(token: string): Promise<AccessClaims | VerifyErrorCode> {
     const form = readForm(token)

@@ -120,6 +120,7 @@ t.test(
     const wrong = [
       '',
       'k1:',
+      'k1:A',
       'secret',
       'k1:hunter22',
       `k1:${Buffer.alloc(31, 7).toString('base64url')}`,
@@ -226,6 +227,7 @@ function forgeries(signer: Signer, good: string): Case[] {
       'A24 5 kB': signer.token(undefined, claims({ pad: 'x'.repeat(5000) })),
       'A24 14 kB': signer.token(undefined, claims({ pad: 'x'.repeat(14_000) })),
       'A24 20 kB of dots': '.'.repeat(20_000),
+      'A36 a mail link': 'A'.repeat(80),
       'A34 a refresh token': `ktr_${'A'.repeat(90)}`,
       'A41 the last character another spelling': `${head}.${payload}.${alias(signature)}`,
     }),

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { claims, ISSUER, keySigner, serve } from './signing.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')
@@ -80,6 +81,29 @@ t.test('the build is a package that other services import, with jose and nothing
 
   const { stdout } = await run(['service.js'])
   t.equal(stdout, 'ada token_malformed true\n')
+
+  await t.test('the example of docs/verify.md does what it says', async (t) => {
+    const document = await readFile(join(ROOT, 'docs/verify.md'), 'utf8')
+    const [, example = ''] = /^<!-- example: verifier -->\n```js\n([\s\S]*?)^```$/m.exec(document) ?? []
+    const signer = keySigner('ES256')
+    const feed = JSON.stringify({ revoked: [], cursor: 'c' })
+    const keyturn = await serve(t, (request, response) =>
+      response.end(request.url?.startsWith('/revocations') ? feed : JSON.stringify({ keys: [signer.jwk()] })),
+    )
+    const located = example
+      .replaceAll(`'${ISSUER}'`, `'issuer'`)
+      .replaceAll(ISSUER, keyturn.url)
+      .replace('process.env.KEYTURN_CLIENT_SECRET', "'x'")
+    const token = signer.token(undefined, claims({ iss: 'issuer' }))
+    await writeFile(
+      join(service, 'example.js'),
+      [`const token = '${token}'`, located, 'console.log(claims?.username, error)', 'verifier.close()']
+        .join('\n')
+        // Imports stand wherever they are written.
+        .trim(),
+    )
+    t.equal((await run(['example.js'])).stdout, 'ada undefined\n')
+  })
 
   await t.test('its types say what it does, to a compiler that checks declarations too', async (t) => {
     await mkdir(join(modules, '@types'))

@@ -35,45 +35,66 @@ export interface Expectation {
 
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/
 
-/** The claims of a payload whose signature is good, or why they are not believed. */
+/** What a payload says, and from when on. */
+export interface ReadClaims {
+  readonly claims: AccessClaims
+  /** The later of `iat` and `nbf`, seconds since 1970. */
+  readonly notBefore: number
+}
+
+/** The claims of a payload whose signature is good, or why they are believed at no time. */
 export function readClaims(
   payload: Readonly<Record<string, unknown>>,
   expected: Expectation,
-  nowSeconds: number,
-): AccessClaims | VerifyErrorCode {
+): ReadClaims | VerifyErrorCode {
   if (payload['iss'] !== expected.issuer) return 'issuer_wrong'
   if (payload['aud'] !== expected.audience) return 'audience_wrong'
   if (payload['token_type'] !== 'access') return 'token_type_wrong'
   const { iat, exp, nbf = iat } = payload
   if (!isTime(iat) || !isTime(exp) || !isTime(nbf)) return 'claims_invalid'
-  if (exp + expected.clockToleranceSeconds <= nowSeconds) return 'token_expired'
-  if (Math.max(iat, nbf) - expected.clockToleranceSeconds > nowSeconds) return 'token_not_yet_valid'
   // However the signing key leaked: no token made with it lives longer than one of Keyturn could.
   if (exp <= iat || exp - iat > expected.maxLifetimeSeconds) return 'claims_invalid'
-  return person(payload, { iss: expected.issuer, aud: expected.audience, iat, exp }, expected.profileClaims)
+  const times = { iss: expected.issuer, aud: expected.audience, iat, exp }
+  const claims = person(payload, times, expected.profileClaims)
+  return claims === undefined ? 'claims_invalid' : { claims, notBefore: Math.max(iat, nbf) }
+}
+
+/** Why claims are not believed at this moment, or `undefined`. */
+export function judgeTime(
+  { claims, notBefore }: ReadClaims,
+  { clockToleranceSeconds }: Expectation,
+  nowSeconds: number,
+): VerifyErrorCode | undefined {
+  if (claims.exp + clockToleranceSeconds <= nowSeconds) return 'token_expired'
+  return notBefore - clockToleranceSeconds > nowSeconds ? 'token_not_yet_valid' : undefined
 }
 
 function person(
   payload: Readonly<Record<string, unknown>>,
   checked: Pick<AccessClaims, 'iss' | 'aud' | 'iat' | 'exp'>,
   profileClaims: readonly string[],
-): AccessClaims | VerifyErrorCode {
+): AccessClaims | undefined {
   const { sub, jti, sid, user_id, username, email, email_verified, first_name, last_name, roles } = payload
-  if (!isText(jti) || !isText(sid) || !UUID.test(sid)) return 'claims_invalid'
-  if (!isWhole(user_id) || sub !== String(user_id)) return 'claims_invalid'
-  if (!isText(username) || !isText(email) || typeof email_verified !== 'boolean') return 'claims_invalid'
-  if (!isText(first_name) || !isText(last_name)) return 'claims_invalid'
-  if (!Array.isArray(roles) || !roles.every(isText)) return 'claims_invalid'
-  const names = { username, email, email_verified, first_name, last_name, roles }
-  return { ...checked, sub, jti, sid, token_type: 'access', user_id, ...names, profile: profile() }
+  if (!isText(jti) || !isText(sid) || !UUID.test(sid)) return undefined
+  if (!isWhole(user_id) || sub !== String(user_id)) return undefined
+  if (!isText(username) || !isText(email) || typeof email_verified !== 'boolean') return undefined
+  if (!isText(first_name) || !isText(last_name)) return undefined
+  if (!Array.isArray(roles) || !roles.every(isText)) return undefined
+  const names = { username, email, email_verified, first_name, last_name, roles: Object.freeze(roles) }
+  const profile = Object.freeze(scalars(payload, profileClaims))
+  // Frozen, because every request with the same token is given the same object.
+  return Object.freeze({ ...checked, sub, jti, sid, token_type: 'access', user_id, ...names, profile })
+}
 
-  function profile(): AccessClaims['profile'] {
-    const values = profileClaims.flatMap((name) => {
-      const value = Object.hasOwn(payload, name) ? payload[name] : undefined
-      return isScalar(value) ? [[name, value] as const] : []
-    })
-    return Object.fromEntries(values)
-  }
+function scalars(
+  payload: Readonly<Record<string, unknown>>,
+  names: readonly string[],
+): Record<string, string | number | boolean> {
+  const values = names.flatMap((name) => {
+    const value = Object.hasOwn(payload, name) ? payload[name] : undefined
+    return isScalar(value) ? [[name, value] as const] : []
+  })
+  return Object.fromEntries(values)
 }
 
 function isText(value: unknown): value is string {

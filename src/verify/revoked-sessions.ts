@@ -26,8 +26,20 @@ export function createRevokedSessions(): RevokedSessions {
   }
 }
 
+/** The 16 bytes of a UUID, a character each. By character codes, because 100,000 of them come in one answer. */
 function pack(uuid: string): string {
-  const digits = uuid.replaceAll('-', '')
-  const bytes = Array.from({ length: 16 }, (_, at) => Number.parseInt(digits.slice(at * 2, at * 2 + 2), 16))
+  const bytes = new Uint8Array(16)
+  let at = 0
+  for (let digit = 0; digit < uuid.length; digit += 2) {
+    if (uuid.charCodeAt(digit) === DASH) digit += 1
+    bytes[at++] = (digitValue(uuid.charCodeAt(digit)) << 4) | digitValue(uuid.charCodeAt(digit + 1))
+  }
   return String.fromCharCode(...bytes)
+}
+
+const DASH = 0x2d
+
+/** Of a hexadecimal digit in lower case. */
+function digitValue(code: number): number {
+  return code < 0x3a ? code - 0x30 : code - 0x57
 }

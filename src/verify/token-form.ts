@@ -11,6 +11,7 @@ export interface TokenForm {
 const TOKEN_MAX_LENGTH = 4096
 const TOKEN_FORM = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/
 const KID_FORM = /^[\w.-]{1,64}$/
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const HEADER_NAMES: ReadonlySet<string> = new Set(['alg', 'kid', 'typ'])
 
 /**
@@ -40,7 +41,7 @@ export function readForm(token: string): TokenForm | VerifyErrorCode {
 export function readJson(bytes: Uint8Array | undefined): Readonly<Record<string, unknown>> | undefined {
   if (bytes === undefined) return undefined
   try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    const text = utf8.decode(bytes)
     const value: unknown = JSON.parse(text)
     return isObject(value) && JSON.stringify(value) === text ? value : undefined
   } catch {

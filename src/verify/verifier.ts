@@ -1,14 +1,15 @@
 import { compactVerify } from 'jose'
-import type { AccessClaims } from './claims.ts'
-import { readClaims } from './claims.ts'
+import type { AccessClaims, ReadClaims } from './claims.ts'
+import { judgeTime, readClaims } from './claims.ts'
 import type { VerifyErrorCode } from './errors.ts'
 import { VerifyError } from './errors.ts'
 import type { Fetch } from './fetch-json.ts'
 import { fetchJson } from './fetch-json.ts'
 import type { LoadedKeys } from './key-cache.ts'
 import { createKeyCache } from './key-cache.ts'
-import type { Algorithm } from './keyring.ts'
+import type { Algorithm, VerificationKey } from './keyring.ts'
 import { jwksKeyring, secretKeyring } from './keyring.ts'
+import { createMemory } from './memory.ts'
 import type { VerifierOptions } from './options.ts'
 import { completeOptions } from './options.ts'
 import { createRevocationFeed } from './revocation-feed.ts'
@@ -52,6 +53,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const { source, revocations, expected, keysMaxStaleSeconds, onProblem, fetch, now, random } =
     completeOptions(options)
   const algorithms = 'jwksUrl' in source ? PUBLIC : SHARED
+  const remembered = createMemory()
   const keys = createKeyCache({
     load: () => ('jwksUrl' in source ? loadJwks(source.jwksUrl, fetch) : loadSecrets(source.secrets)),
     now,
@@ -78,23 +80,37 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   async function judge(token: string): Promise<AccessClaims | VerifyErrorCode> {
-    const form = readForm(token)
+    const known = remembered.get(token)
+    const form = known?.form ?? readForm(token)
     if (typeof form === 'string') return form
     // Before the ring is asked: a token of no algorithm of ours must not make it fetch.
     if (!algorithms.has(form.alg)) return 'alg_not_allowed'
-    const found = await keys.find(form.kid)
-    if (found === 'unknown') return 'kid_unknown'
-    if (found === 'unavailable') return 'keys_unavailable'
-    if (found.alg !== form.alg) return 'alg_not_allowed'
-    const bytes = await compactVerify(token, found.key, { algorithms: [found.alg] }).then(
+    const key = await keys.find(form.kid)
+    if (key === 'unknown') return 'kid_unknown'
+    if (key === 'unavailable') return 'keys_unavailable'
+    if (key.alg !== form.alg) return 'alg_not_allowed'
+    // By the key itself: one that was replaced under its name is another.
+    const read = known?.key === key ? known.read : await readSigned(token, key)
+    if (typeof read === 'string') return read
+    remembered.set(token, { form, key, read })
+    return judgeTime(read, expected, now() / 1000) ?? (await judgeSession(read.claims))
+  }
+
+  async function readSigned(
+    token: string,
+    { alg, key }: VerificationKey,
+  ): Promise<ReadClaims | VerifyErrorCode> {
+    const bytes = await compactVerify(token, key, { algorithms: [alg] }).then(
       ({ payload }) => payload,
       () => undefined,
     )
     if (bytes === undefined) return 'signature_invalid'
     const payload = readJson(bytes)
-    if (payload === undefined) return 'claims_invalid'
-    const claims = readClaims(payload, expected, now() / 1000)
-    if (typeof claims === 'string' || feed === undefined) return claims
+    return payload === undefined ? 'claims_invalid' : readClaims(payload, expected)
+  }
+
+  async function judgeSession(claims: AccessClaims): Promise<AccessClaims | VerifyErrorCode> {
+    if (feed === undefined) return claims
     const { revoked, fresh } = await feed.look(claims.sid)
     if (revoked) return 'session_revoked'
     return fresh || revocations?.onStale === 'open' ? claims : 'revocations_stale'

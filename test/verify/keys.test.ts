@@ -92,6 +92,25 @@ t.test('a new key is believed from its first token on, a retired one until the n
   t.equal(await codeOf(later(fresh, 'new', clock.aheadMs)), undefined)
 })
 
+t.test(
+  'a token that was believed before is not, once its key was retired or replaced under its name',
+  async (t) => {
+    for (const replaced of [false, true]) {
+      const [old, fresh] = [keySigner('EdDSA'), keySigner('EdDSA')]
+      const jwks = await serveJwks(t, [old.jwk('one')])
+      const { codeOf, pass } = clocked({ ...COMMON, jwksUrl: jwks.url })
+      const token = named(old, 'one')
+      t.equal(await codeOf(token), undefined)
+      t.equal(await codeOf(token), undefined, 'remembered')
+      jwks.keys = [fresh.jwk(replaced ? 'one' : 'two')]
+      pass(310)
+      await codeOf(token)
+      const code = replaced ? 'signature_invalid' : 'kid_unknown'
+      await until(async () => (await codeOf(token)) === code, code)
+    }
+  },
+)
+
 t.test('Cache-Control of the key set says when to look again, from 30 seconds to an hour', async (t) => {
   const signer = keySigner('EdDSA')
   for (const [header, stillSeconds, againSeconds] of [
@@ -210,6 +229,24 @@ t.test('a key set that leads elsewhere, never ends or is no key set replaces not
     t.equal(await codeOf(signer.token()), 'keys_unavailable', path)
   }
   t.equal(good.asked, 0)
+})
+
+t.test('a key set that is slow to come is waited for, five seconds and no longer', async (t) => {
+  const signer = keySigner('EdDSA')
+  const jwks = await serveJwks(t, [signer.jwk()])
+  let answer = () => {}
+  jwks.hold = new Promise((resolve) => {
+    answer = resolve
+  })
+  const { verifier, codeOf } = clocked({ ...COMMON, jwksUrl: jwks.url })
+  const waiting = [codeOf(signer.token()), codeOf(signer.token())]
+  t.strictSame(await Promise.all(waiting), ['keys_unavailable', 'keys_unavailable'])
+  t.equal(jwks.asked, 1)
+  answer()
+  t.equal(verifier.state().keysAgeSeconds, undefined)
+  jwks.hold = Promise.resolve()
+  const other = clocked({ ...COMMON, jwksUrl: jwks.url })
+  t.equal(await other.codeOf(signer.token()), undefined)
 })
 
 t.test('shared keys change without a restart where `secrets` is a function', async (t) => {

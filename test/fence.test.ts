@@ -49,6 +49,8 @@ const ROOMS: readonly Room[] = [
     files: ['core/', 'pages/', 'dialects/', ...SPOKEN_BY_DIALECTS],
     packages: ['fastify', 'typebox'],
   },
+  // Runs inside other people's services, on other run times too: no room of ours, nothing of Node.
+  { room: 'verify/', files: ['verify/'], packages: ['jose'] },
   { room: 'config.ts', files: ['config/'], packages: ['node:'] },
   { room: 'config/', files: ['config/'], packages: ['node:'] },
   ...['app.ts', 'server.ts', 'development.ts', 'announce.ts', 'cli.ts', 'cli/'].map((room) => ({
@@ -62,6 +64,8 @@ const ROOMS: readonly Room[] = [
 const CLOCKS: Readonly<Record<string, string>> = {
   'app.ts': 'the world that is handed to the core, and that tests replace',
   'plugins/guards.ts': 'the windows of counters that live and die with this process',
+  'verify/options.ts': 'the default of an option of createVerifier',
+  'verify/testing.ts': 'the default of an option of createTestIssuer',
 }
 
 /** Files that may be longer than `LINES_MAX`, up to where, and why. */

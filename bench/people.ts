@@ -51,6 +51,7 @@ export function accessTokens(): AccessTokens {
         const signed = `${header}.${Buffer.from(payload).toString('base64url')}`
         return `${signed}.${createHmac('sha256', SECRETS.jwt.secret).update(signed).digest('base64url')}`
       },
+      signFor: () => '',
       verify: () => undefined,
     },
     keys,

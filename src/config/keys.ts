@@ -23,6 +23,9 @@ export class SecretKey {
   }
 }
 
+/** A kid stands in the header of tokens and in file names, so it takes nothing that would have to be escaped. */
+export const KID_FORM = /^[\w.-]{1,64}$/
+
 const recipe =
   "make one with: node -p \"'k1:' + require('node:crypto').randomBytes(32).toString('base64url')\""
 
@@ -71,10 +74,10 @@ function bytesOf(key: SecretKey): string {
 
 // Problems name entries by position and never by kid: in a list written the wrong way round the kid is the
 // secret.
-function repetition(
-  keys: readonly SecretKey[],
+export function repetition<K>(
+  keys: readonly K[],
   what: string,
-  valueIn: (key: SecretKey) => unknown,
+  valueIn: (key: K) => unknown,
   remedy?: string,
 ): Wrong | undefined {
   const values = keys.map(valueIn)
@@ -87,7 +90,7 @@ function repetition(
 function secretKey(item: string): SecretKey | Wrong {
   const [, kid = '', encoded = ''] = /^([^:]*):(.*)$/.exec(item) ?? []
   if (!item.includes(':')) return new Wrong('has no kid')
-  if (!/^[\w.-]{1,64}$/.test(kid)) return new Wrong('has a kid that is not 1 to 64 of A-Z a-z 0-9 . _ -')
+  if (!KID_FORM.test(kid)) return new Wrong('has a kid that is not 1 to 64 of A-Z a-z 0-9 . _ -')
   const bytes = Buffer.from(encoded, 'base64url')
   // Node skips what it cannot decode; only what it would write itself is surely what was meant.
   if (bytes.toString('base64url') !== encoded) return new Wrong('is not base64url without padding')

@@ -9,7 +9,12 @@ import { commonPasswordsPlugin } from '../../src/plugins/common-passwords.ts'
 import { testConfig } from '../helpers/app.ts'
 
 const config = testConfig('postgres://nobody@localhost/none')
-const policy = (passwordMinLength: number) => ({ ...config, passwordMinLength, limitsLogins: true })
+const policy = (passwordMinLength: number) => ({
+  ...config,
+  passwordMinLength,
+  limitsLogins: true,
+  audiences: [],
+})
 const app = Fastify()
 await app.register(commonPasswordsPlugin, { minLength: 8 })
 await app.ready()

@@ -19,6 +19,7 @@ export const POLICY: Policy = {
   bcryptCost: 4,
   limitsLogins: true,
   passwordHistory: 0,
+  audiences: [],
 }
 
 const SECRETS = [

@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import fp from 'fastify-plugin'
+import type { ServerKeyRing } from '../core/server-keys.ts'
+import type { JwtKeys } from './jwt-ring.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    readonly keyReload: KeyReload
+  }
+}
+
+export interface KeyReload {
+  /** Reads the keys again; false where they are wrong, and the old ones stay in use. Never rejects. */
+  now(): Promise<boolean>
+}
+
+/** Where keys come from. */
+export interface KeySource {
+  /** Paths of the files that are watched. */
+  readonly files: readonly string[]
+  /** The keys as they are now, or what is wrong with them, a sentence a fault. */
+  read(): JwtKeys | { readonly faults: readonly string[] }
+}
+
+export interface KeyReloadPluginOptions {
+  readonly source: KeySource
+  /** In use since the start. */
+  readonly keys: JwtKeys
+  readonly serverKeys: ServerKeyRing
+}
+
+const LOOK_EVERY_MS = 1000
+
+/**
+ * Keys that change while the service runs: when it is told, and when one of their files was replaced. The files are
+ * looked at once a second, not by the notices of the system, which see neither a link that is swapped behind another
+ * link, as Kubernetes does it, nor a file on the disk of another machine.
+ */
+export const keyReloadPlugin = fp<KeyReloadPluginOptions>(
+  async (app, { source, keys, serverKeys }) => {
+    let present = keys
+    let last = Promise.resolve(true)
+    const count = { done: 0, refused: 0 }
+    app.metrics.addSource(async () => [
+      '# HELP keyturn_key_reloads_total Times the keys were read again; refused where they were wrong.',
+      '# TYPE keyturn_key_reloads_total counter',
+      ...Object.entries(count).map(
+        ([what, times]) => `keyturn_key_reloads_total{outcome="${what}"} ${times}`,
+      ),
+    ])
+
+    async function reload(): Promise<boolean> {
+      try {
+        const read = source.read()
+        if ('faults' in read) {
+          count.refused += 1
+          app.log.error(
+            { faults: read.faults },
+            'the keys are wrong and were not changed: the old ones stay in use',
+          )
+          return false
+        }
+        const use = await app.jwtKeyring.prepare(read)
+        // Nothing waits between these: a request finds either all of the old keys or all of the new ones.
+        serverKeys.replace(read.serverSecrets)
+        use()
+        if (hasLost(present, read)) app.accessTokens.forget()
+        present = read
+        count.done += 1
+        app.log.info({ keys: namesOf(read) }, 'the keys were read again')
+        return true
+      } catch (error) {
+        count.refused += 1
+        app.log.error({ err: error }, 'the keys could not be read again: the old ones stay in use')
+        return false
+      }
+    }
+
+    app.decorate('keyReload', {
+      now() {
+        // One after the other: what was read last must be what is used in the end.
+        last = last.then(reload)
+        return last
+      },
+    } satisfies KeyReload)
+
+    let timer: NodeJS.Timeout | undefined
+    let closed = false
+    let used = await stateOf(source.files)
+    let seen = used
+    async function look(): Promise<void> {
+      const found = await stateOf(source.files)
+      // Only what has stood still for one round is read: a file that is being written is half a ring.
+      if (found !== used && found === seen) {
+        used = found
+        await app.keyReload.now()
+      }
+      seen = found
+      if (!closed) timer = setTimeout(look, LOOK_EVERY_MS).unref()
+    }
+    if (source.files.length > 0) timer = setTimeout(look, LOOK_EVERY_MS).unref()
+    app.addHook('onClose', () => {
+      closed = true
+      clearTimeout(timer)
+    })
+  },
+  { name: 'key-reload', dependencies: ['jwt', 'auth', 'metrics'] },
+)
+
+/** Changes whenever a file is replaced, written or gone; links are followed to their end. */
+async function stateOf(files: readonly string[]): Promise<string> {
+  const states = await Promise.all(
+    files.map(async (file) => {
+      try {
+        const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true })
+        return [dev, ino, size, mtimeNs, ctimeNs].join(':')
+      } catch {
+        return 'none'
+      }
+    }),
+  )
+  return states.join(' ')
+}
+
+/** Whether something is verified no longer. */
+function hasLost(before: JwtKeys, after: JwtKeys): boolean {
+  const left = new Set(identities(after))
+  return identities(before).some((key) => !left.has(key))
+}
+
+function identities({ secrets, serverSecrets, privateKeys }: JwtKeys): string[] {
+  const digest = (secret: Buffer) => createHash('sha256').update(secret).digest('base64')
+  return [
+    ...secrets.map(({ kid, secret }) => `shared:${kid}:${digest(secret)}`),
+    ...serverSecrets.map(({ kid, secret }) => `server:${kid}:${digest(secret)}`),
+    ...privateKeys.map(({ kid, key }) => {
+      return `private:${kid}:${digest(key.export({ type: 'pkcs8', format: 'der' }))}`
+    }),
+  ]
+}
+
+/** Kids are public, and tell an operator whether a replica has the new key yet. */
+function namesOf({ secrets, serverSecrets, privateKeys }: JwtKeys) {
+  const kids = (keys: readonly { readonly kid: string }[]) => keys.map(({ kid }) => kid)
+  return { shared: kids(secrets), server: kids(serverSecrets), private: kids(privateKeys) }
+}

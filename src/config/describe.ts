@@ -15,7 +15,7 @@ export interface SettingDescription {
 
 /** Every setting of this version, in the order of the table. */
 export function describeSettings(): SettingDescription[] {
-  return Object.values(table).map((setting: Setting<unknown>) => {
+  return Object.values(table).map((setting: Omit<Setting<unknown>, 'inProduction'>) => {
     const { name, default: standard, value, about, why, secret = false, required } = setting
     const shown = typeof standard === 'object' ? standard.shown : standard || undefined
     const requiredInProduction = required === 'production'

@@ -30,11 +30,11 @@ export interface KeyReloadPluginOptions {
   readonly serverKeys: ServerKeyRing
 }
 
-const LOOK_EVERY_MS = 1000
+const LOOK_EVERY_MS = 500
 
 /**
  * Keys that change while the service runs: when it is told, and when one of their files was replaced. The files are
- * looked at once a second, not by the notices of the system, which see neither a link that is swapped behind another
+ * looked at twice a second, not by the notices of the system, which see neither a link that is swapped behind another
  * link, as Kubernetes does it, nor a file on the disk of another machine.
  */
 export const keyReloadPlugin = fp<KeyReloadPluginOptions>(

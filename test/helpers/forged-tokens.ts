@@ -228,11 +228,6 @@ export function forgedTokens(good: string, key: ForgersKey, nowSeconds: number):
   return forged
 }
 
-/** Rows whose tokens differ from a good one in nothing but claims, and which `own` alone gives away. */
-export function isSignedWell({ row }: ForgedToken): boolean {
-  return ['A17', 'A18', 'A30', 'A34'].includes(row)
-}
-
 interface Parts {
   readonly header: string
   readonly payload: string

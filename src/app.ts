@@ -144,7 +144,10 @@ export async function buildApp(
     issuer: config.jwtIssuer,
     audience: config.jwtAudience,
   })
-  if (keySource) await app.register(keyReloadPlugin, { source: keySource, keys: jwtKeys, serverKeys: keys })
+  if (keySource) {
+    const { jwtAlgorithm: algorithm } = config
+    await app.register(keyReloadPlugin, { source: keySource, keys: jwtKeys, serverKeys: keys, algorithm })
+  }
 
   await app.register(openApiPlugin, { manner })
   await app.register(healthPlugin, { manner })

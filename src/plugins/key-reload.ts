@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import fp from 'fastify-plugin'
 import type { ServerKeyRing } from '../core/server-keys.ts'
-import type { JwtKeys } from './jwt-ring.ts'
+import type { JwtAlgorithm, JwtKeys } from './jwt-ring.ts'
+import { hasLost, keyStates } from './key-states.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -28,6 +28,7 @@ export interface KeyReloadPluginOptions {
   /** In use since the start. */
   readonly keys: JwtKeys
   readonly serverKeys: ServerKeyRing
+  readonly algorithm: JwtAlgorithm
 }
 
 const LOOK_EVERY_MS = 500
@@ -38,15 +39,20 @@ const LOOK_EVERY_MS = 500
  * link, as Kubernetes does it, nor a file on the disk of another machine.
  */
 export const keyReloadPlugin = fp<KeyReloadPluginOptions>(
-  async (app, { source, keys, serverKeys }) => {
+  async (app, { source, keys, serverKeys, algorithm }) => {
     let present = keys
     let last = Promise.resolve(true)
     const count = { done: 0, refused: 0 }
-    app.metrics.addSource(async () => [
+    app.metrics.addLines(() => [
       '# HELP keyturn_key_reloads_total Times the keys were read again; refused where they were wrong.',
       '# TYPE keyturn_key_reloads_total counter',
       ...Object.entries(count).map(
         ([what, times]) => `keyturn_key_reloads_total{outcome="${what}"} ${times}`,
+      ),
+      '# HELP keyturn_key The keys in use: 1 for one that signs, 0 for one that only verifies.',
+      '# TYPE keyturn_key gauge',
+      ...keyStates(present, algorithm).map(
+        ({ setting, kid, signs }) => `keyturn_key{setting="${setting}",kid="${kid}"} ${signs ? 1 : 0}`,
       ),
     ])
 
@@ -68,7 +74,7 @@ export const keyReloadPlugin = fp<KeyReloadPluginOptions>(
         if (hasLost(present, read)) app.accessTokens.forget()
         present = read
         count.done += 1
-        app.log.info({ keys: namesOf(read) }, 'the keys were read again')
+        app.log.info({ keys: keyStates(read, algorithm) }, 'the keys were read again')
         return true
       } catch (error) {
         count.refused += 1
@@ -121,27 +127,4 @@ async function stateOf(files: readonly string[]): Promise<string> {
     }),
   )
   return states.join(' ')
-}
-
-/** Whether something is verified no longer. */
-function hasLost(before: JwtKeys, after: JwtKeys): boolean {
-  const left = new Set(identities(after))
-  return identities(before).some((key) => !left.has(key))
-}
-
-function identities({ secrets, serverSecrets, privateKeys }: JwtKeys): string[] {
-  const digest = (secret: Buffer) => createHash('sha256').update(secret).digest('base64')
-  return [
-    ...secrets.map(({ kid, secret }) => `shared:${kid}:${digest(secret)}`),
-    ...serverSecrets.map(({ kid, secret }) => `server:${kid}:${digest(secret)}`),
-    ...privateKeys.map(({ kid, key }) => {
-      return `private:${kid}:${digest(key.export({ type: 'pkcs8', format: 'der' }))}`
-    }),
-  ]
-}
-
-/** Kids are public, and tell an operator whether a replica has the new key yet. */
-function namesOf({ secrets, serverSecrets, privateKeys }: JwtKeys) {
-  const kids = (keys: readonly { readonly kid: string }[]) => keys.map(({ kid }) => kid)
-  return { shared: kids(secrets), server: kids(serverSecrets), private: kids(privateKeys) }
 }

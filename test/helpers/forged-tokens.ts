@@ -49,7 +49,7 @@ export function forgedTokens(good: string, key: ForgersKey, nowSeconds: number):
   /** Signed well, whatever it says. */
   const signed = (head: unknown, body: unknown = parts.payload) => {
     const input = `${segment(head)}.${segment(body)}`
-    return `${input}.${signWith(key, input)}`
+    return `${input}.${signInput(key, input)}`
   }
   const withHeader = (row: string, what: string, head: unknown) => add(row, what, signed(head))
   const withClaims = (row: string, what: string, body: unknown) => add(row, what, signed(header, body))
@@ -224,7 +224,7 @@ export function forgedTokens(good: string, key: ForgersKey, nowSeconds: number):
   }
   const other = otherKey(key.algorithm)
   const input = `${parts.header}.${parts.payload}`
-  add('A38', 'another key of the same kid', `${input}.${signWith({ ...key, key: other }, input)}`)
+  add('A38', 'another key of the same kid', `${input}.${signInput({ ...key, key: other }, input)}`)
   return forged
 }
 
@@ -246,7 +246,8 @@ function segment(value: unknown): string {
   return /^eyJ[\w-]{40,}$/.test(value) ? value : Buffer.from(value).toString('base64url')
 }
 
-function signWith({ algorithm, key }: ForgersKey, input: string): string {
+/** A good signature over whatever it is. */
+export function signInput({ algorithm, key }: ForgersKey, input: string): string {
   if (algorithm === 'HS256') return hmac('sha256', key, input)
   const digest = algorithm === 'EdDSA' ? null : 'sha256'
   return sign(digest, Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')

@@ -12,10 +12,11 @@ import { given, readText } from './config/texts.ts'
 export type { SettingDescription } from './config/describe.ts'
 export { describeSettings } from './config/describe.ts'
 export type { Fault } from './config/faults.ts'
-export { ConfigError, EXIT_CONFIG } from './config/faults.ts'
-export { SecretKey } from './config/keys.ts'
+export { ConfigError, EXIT_CONFIG, Wrong } from './config/faults.ts'
+export { SecretKey, secretKeys } from './config/keys.ts'
 export type { DialectMount } from './config/lists.ts'
-export type { PrivateKey } from './config/private-keys.ts'
+export type { AsymmetricAlgorithm, PrivateKey } from './config/private-keys.ts'
+export { readPrivateKeys } from './config/private-keys.ts'
 
 type Table = typeof table
 type Key = keyof Table
@@ -56,7 +57,7 @@ export function readConfig(env: Environment = process.env): Config {
 }
 
 /** The rings of keys, as far as they are set. */
-export type KeyRings = Pick<Config, 'jwtSecrets' | 'serverSecrets' | 'jwtPrivateKeys'>
+export type KeyRings = Pick<Config, 'jwtAlgorithm' | 'jwtSecrets' | 'serverSecrets' | 'jwtPrivateKeys'>
 
 const ringSettings: readonly Key[] = [
   'nodeEnv',
@@ -83,8 +84,8 @@ export function readKeyRings(env: Environment = process.env): KeyRings {
   const faults = ringSettings.flatMap((key) => settle(key, env, texts, draft) ?? [])
   faults.push(...keyQuarrels(draft))
   if (faults.length > 0) throw new ConfigError(faults)
-  const { jwtSecrets, serverSecrets, jwtPrivateKeys } = draft
-  return { jwtSecrets, serverSecrets, jwtPrivateKeys }
+  const { jwtAlgorithm = 'HS256', jwtSecrets, serverSecrets, jwtPrivateKeys } = draft
+  return { jwtAlgorithm, jwtSecrets, serverSecrets, jwtPrivateKeys }
 }
 
 /**

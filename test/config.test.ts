@@ -5,6 +5,7 @@ import { inspect } from 'node:util'
 import t from 'tap'
 import type { Config, Fault } from '../src/config.ts'
 import { ConfigError, describeSettings, EXIT_CONFIG, readConfig, withPort } from '../src/config.ts'
+import { TEST_SECRETS } from './helpers/app.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -347,6 +348,12 @@ t.test('production refuses what only development may do', async (t) => {
   for (const env of refused) {
     t.same(faulty({ ...production, ...env }), Object.keys(env))
     t.ok(readConfig({ ...env, NODE_ENV: 'test' }), 'elsewhere it is fine')
+  }
+})
+
+t.test('production refuses the keys of our own tests, which are published with them', async (t) => {
+  for (const [name, value] of Object.entries(TEST_SECRETS)) {
+    t.match(fault({ ...production, [name]: value }), { setting: name, problem: /tests of Keyturn use/ })
   }
 })
 

@@ -68,6 +68,18 @@ export function shareSecret(some: readonly SecretKey[], others: readonly SecretK
   return others.some((key) => known.has(bytesOf(key)))
 }
 
+/** For production: what stands in this repository is known to everybody. */
+export function refuseKeysOfTests(keys: readonly SecretKey[]): Wrong | undefined {
+  if (!keys.some((key) => ofTests.has(bytesOf(key)))) return undefined
+  return new Wrong('has a key that the tests of Keyturn use', recipe)
+}
+
+/** Those of `test/helpers/app.ts`. */
+const ofTests: ReadonlySet<string> = new Set([
+  'jZgC2xfqfLESwfz7g6PQ2APe_t-torsJinw6Z9l4aCg',
+  '-6o3TfsPjZkfKhQ6gncJQioixhvNYV3t8yVqX8tCOco',
+])
+
 function bytesOf(key: SecretKey): string {
   return key.secret.toString('base64url')
 }

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { Wrong } from './faults.ts'
 import { jsonFile, stylesheet } from './files.ts'
-import { secretKeys, serverKeys } from './keys.ts'
+import { refuseKeysOfTests, secretKeys, serverKeys } from './keys.ts'
 import { audiences, dialects, fieldNames, networks, origins } from './lists.ts'
 import { privateKeysFile } from './private-keys.ts'
 import type { Environment } from './texts.ts'
@@ -137,6 +137,7 @@ export const settings = {
     value: secretKeys,
     required: 'production',
     unless: ({ JWT_ALGORITHM }) => JWT_ALGORITHM !== 'HS256',
+    inProduction: refuseKeysOfTests,
     secret: true,
     about:
       'Keys that sign access tokens under HS256, kid:base64url,…; shared with the services that verify them',
@@ -146,6 +147,7 @@ export const settings = {
     name: 'SERVER_SECRETS',
     value: serverKeys,
     required: 'production',
+    inProduction: refuseKeysOfTests,
     secret: true,
     about: 'Keys of refresh tokens and mail links, kid:base64url,…; never shared',
     why: 'Apart from JWT_SECRETS, so that a verifier can mint nothing that Keyturn obeys',

@@ -52,7 +52,7 @@ export function accessTokens(): AccessTokens {
         return `${signed}.${createHmac('sha256', SECRETS.jwt.secret).update(signed).digest('base64url')}`
       },
       signFor: () => '',
-      verify: () => undefined,
+      verify: () => false,
     },
     keys,
     revoked: { has: () => false, add: () => undefined },

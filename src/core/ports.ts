@@ -287,8 +287,8 @@ export interface JwtSigner {
   sign(payload: string): string
   /** The same under the key of that audience alone: what it signs is never verified here. */
   signFor(audience: string, payload: string): string
-  /** The JSON text of the payload if signature, algorithm, `typ`, `iss`, `aud` and `exp` are good. Never throws. */
-  verify(token: string): string | undefined
+  /** Whether signature, algorithm, `typ`, `iss`, `aud` and `exp` are good. Never throws. */
+  verify(token: string): boolean
 }
 
 /** bcrypt on other threads. Rejects with `unavailable` when too much is waiting. */

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { createPublicKey, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,11 +32,6 @@ function newPrivateKey(algorithm: PrivateAlgorithm): KeyObject {
 
 export function keySet(...keys: readonly Record<string, unknown>[]): string {
   return JSON.stringify({ keys })
-}
-
-/** The public half in PEM. */
-export function publicPem(jwk: Record<string, unknown>): string {
-  return createPublicKey({ key: jwk, format: 'jwk' }).export({ type: 'spki', format: 'pem' }).toString()
 }
 
 /** A directory of the test's own. */

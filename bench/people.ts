@@ -51,7 +51,8 @@ export function accessTokens(): AccessTokens {
         const signed = `${header}.${Buffer.from(payload).toString('base64url')}`
         return `${signed}.${createHmac('sha256', SECRETS.jwt.secret).update(signed).digest('base64url')}`
       },
-      verify: () => undefined,
+      signFor: () => '',
+      verify: () => false,
     },
     keys,
     revoked: { has: () => false, add: () => undefined },

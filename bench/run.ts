@@ -5,6 +5,7 @@ import { prepareBench } from './bench.ts'
 import type { Effort } from './rig.ts'
 import { startRig } from './rig.ts'
 import { growthRows } from './rows/growth.ts'
+import { keyRows } from './rows/keys.ts'
 import { loginRows } from './rows/login.ts'
 import { memoryRows } from './rows/memory.ts'
 import { refreshRows } from './rows/refresh.ts'
@@ -19,6 +20,7 @@ import { toMarkdown } from './table.ts'
 
 const ROWS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   status: statusRows,
+  keys: keyRows,
   refresh: refreshRows,
   login: loginRows,
   storm: stormRows,

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { Server } from 'node:http'
 import fastifyCors from '@fastify/cors'
-import type { FastifyBaseLogger, FastifyHttpOptions, FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import Fastify, { LogController } from 'fastify'
 import type { Config } from './config.ts'
 import type { Policy } from './core/policy.ts'
@@ -12,6 +11,7 @@ import { refuseWithProblem, WORDS } from './dialects/canonical/errors.ts'
 import { canonical } from './dialects/canonical/index.ts'
 import { mountDialect, speakRefusals } from './dialects/dialect.ts'
 import { createRefreshCookie } from './dialects/refresh-cookie.ts'
+import { limits } from './limits.ts'
 import { ownMailOf } from './mail/sender.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { bcryptPoolPlugin } from './plugins/bcrypt-pool.ts'
@@ -27,6 +27,8 @@ import { errorPagesPlugin } from './plugins/error-pages.ts'
 import { guardsPlugin } from './plugins/guards.ts'
 import { healthPlugin } from './plugins/health.ts'
 import { jwtPlugin } from './plugins/jwt.ts'
+import type { KeySource } from './plugins/key-reload.ts'
+import { keyReloadPlugin } from './plugins/key-reload.ts'
 import { mailPlugin, opensMailbox } from './plugins/mail.ts'
 import { metricsPlugin } from './plugins/metrics.ts'
 import { pagesPlugin } from './plugins/pages.ts'
@@ -52,35 +54,18 @@ export interface World {
   readonly random: () => number
 }
 
-/**
- * How long and how much a client may send. Node's own defaults would let a request drip in for minutes, Fastify's
- * would turn numbers into strings, drop unknown fields and answer 503 to keep-alive clients of a draining service.
- */
-const limits = {
-  bodyLimit: 16 * 1024,
-  requestTimeout: 10_000,
-  connectionTimeout: 15_000,
-  keepAliveTimeout: 75_000,
-  http: {
-    headersTimeout: 5000,
-    requestTimeout: 10_000,
-    connectionsCheckingInterval: 1000,
-    maxHeaderSize: 8192,
-  },
-  ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: true, allErrors: true } },
-  routerOptions: { ignoreTrailingSlash: true },
-  exposeHeadRoutes: false,
-  return503OnClosing: false,
-  forceCloseConnections: 'idle',
-} as const satisfies FastifyHttpOptions<Server, FastifyBaseLogger>
 const { version }: { version: string } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
 )
 
-/** The service, every part of it in the order in which it is put together; not listening yet. */
+/**
+ * The service, every part of it in the order in which it is put together; not listening yet.
+ * @param keySource where keys that change later are read from; by default nowhere
+ */
 export async function buildApp(
   config: RunnableConfig,
   world: World = { now: Date.now, random: Math.random },
+  keySource?: KeySource,
 ): Promise<FastifyInstance> {
   const refuse = refuseWithProblem(config.publicUrl)
   const app = Fastify({
@@ -93,6 +78,11 @@ export async function buildApp(
   })
   const manner = { name: 'service', tag: 'Service', requireAccessToken: requireAccessToken('Bearer'), refuse }
   const keys = createServerKeys(config.serverSecrets)
+  const jwtKeys = {
+    secrets: config.jwtSecrets,
+    privateKeys: config.jwtPrivateKeys ?? [],
+    serverSecrets: config.serverSecrets,
+  }
   const { publicUrl, emailVerification } = config
   const prefixes = config.dialects.map(({ prefix }) => (prefix === '/' ? '' : prefix))
   const home = `${publicUrl}${prefixes[0]}`
@@ -128,9 +118,11 @@ export async function buildApp(
   await app.register(bcryptPoolPlugin, { cost: config.bcryptCost })
   await app.register(commonPasswordsPlugin, { minLength: config.passwordMinLength })
   await app.register(jwtPlugin, {
-    secrets: config.jwtSecrets,
+    keys: jwtKeys,
+    algorithm: config.jwtAlgorithm,
     issuer: config.jwtIssuer,
     audience: config.jwtAudience,
+    otherAudiences: config.jwtAudienceKeys,
   })
   await app.register(mailPlugin, {
     keys,
@@ -153,6 +145,10 @@ export async function buildApp(
     issuer: config.jwtIssuer,
     audience: config.jwtAudience,
   })
+  if (keySource) {
+    const { jwtAlgorithm: algorithm } = config
+    await app.register(keyReloadPlugin, { source: keySource, keys: jwtKeys, serverKeys: keys, algorithm })
+  }
 
   await app.register(openApiPlugin, { manner })
   await app.register(healthPlugin, { manner })
@@ -169,6 +165,7 @@ export async function buildApp(
       emailVerification,
       passwordMinLength: config.passwordMinLength,
       cookie,
+      audiences: config.jwtAudienceKeys,
     }
     await mountDialect(app, canonical, options)
   }
@@ -190,5 +187,6 @@ function policyOf(config: Config): Policy {
     passwordHistory: config.passwordHistory,
     limitsLogins: config.rateLimit,
     ownMail: ownMailOf(config.mailFrom),
+    audiences: config.jwtAudienceKeys,
   }
 }

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import type { Fault } from './config/faults.ts'
 import { ConfigError, Wrong } from './config/faults.ts'
-import { shareSecret } from './config/keys.ts'
+import { keyQuarrels } from './config/key-quarrels.ts'
 import { nearMisses } from './config/near-miss.ts'
 import { notYet, unavailable } from './config/not-yet.ts'
 import type { Always, Setting } from './config/settings.ts'
@@ -9,10 +9,14 @@ import { defaultText, settings as table } from './config/settings.ts'
 import type { Environment } from './config/texts.ts'
 import { given, readText } from './config/texts.ts'
 
+export type { SettingDescription } from './config/describe.ts'
+export { describeSettings } from './config/describe.ts'
 export type { Fault } from './config/faults.ts'
-export { ConfigError, EXIT_CONFIG } from './config/faults.ts'
-export { SecretKey } from './config/keys.ts'
+export { ConfigError, EXIT_CONFIG, Wrong } from './config/faults.ts'
+export { SecretKey, secretKeys } from './config/keys.ts'
 export type { DialectMount } from './config/lists.ts'
+export type { AsymmetricAlgorithm, PrivateKey } from './config/private-keys.ts'
+export { readPrivateKeys } from './config/private-keys.ts'
 
 type Table = typeof table
 type Key = keyof Table
@@ -24,7 +28,7 @@ type Draft = { -readonly [K in Key]?: Values[K] | undefined }
  * What the operator decided: deeply frozen, and safe to log, for secrets are masked in JSON and in `inspect`.
  * Read from the table of settings, which says what each is for; durations are in seconds.
  *
- * `databaseUrl`, `jwtSecrets`, `serverSecrets` and `smtpUrl` are always there in production, and `publicUrl`
+ * `databaseUrl`, `serverSecrets` and `smtpUrl` are always there in production, `jwtSecrets` with HS256, and `publicUrl`
  * (no slash at its end) is https there. With PORT=0 a default `publicUrl` ends in `:0` until `withPort` has
  * put in the real one.
  */
@@ -52,6 +56,38 @@ export function readConfig(env: Environment = process.env): Config {
   return seal(draft)
 }
 
+/** The rings of keys, as far as they are set. */
+export type KeyRings = Pick<Config, 'jwtAlgorithm' | 'jwtSecrets' | 'serverSecrets' | 'jwtPrivateKeys'>
+
+const ringSettings: readonly Key[] = [
+  'nodeEnv',
+  'jwtAlgorithm',
+  'jwtPrivateKeys',
+  'jwtSecrets',
+  'serverSecrets',
+]
+
+/** The files that rings of keys are read from, by the settings that name them. */
+export function keyFiles(env: Environment = process.env): ReadonlyMap<string, string> {
+  const names = ['JWT_SECRETS_FILE', 'SERVER_SECRETS_FILE', 'JWT_PRIVATE_KEYS_FILE']
+  return new Map(names.flatMap((name) => (given(env, name) === undefined ? [] : [[name, env[name] ?? '']])))
+}
+
+/**
+ * Reads the rings of keys alone, from files that may have changed since the start.
+ *
+ * @throws {ConfigError} with all that is wrong with them; it says nothing of other settings.
+ */
+export function readKeyRings(env: Environment = process.env): KeyRings {
+  const draft: Draft = {}
+  const texts: Texts = {}
+  const faults = ringSettings.flatMap((key) => settle(key, env, texts, draft) ?? [])
+  faults.push(...keyQuarrels(draft))
+  if (faults.length > 0) throw new ConfigError(faults)
+  const { jwtAlgorithm = 'HS256', jwtSecrets, serverSecrets, jwtPrivateKeys } = draft
+  return { jwtAlgorithm, jwtSecrets, serverSecrets, jwtPrivateKeys }
+}
+
 /**
  * The same configuration once PORT=0 has become a port: `port`, and the URL and the issuer where they are
  * defaults.
@@ -64,28 +100,6 @@ export function withPort(config: Config, port: number): Config {
   return seal({ ...config, port, publicUrl, jwtIssuer })
 }
 
-/** A setting in words: for the README, its test and `keyturn config`. */
-export interface SettingDescription {
-  readonly name: string
-  /** As an operator would write it, or in words; `undefined` where there is none. */
-  readonly default: string | undefined
-  readonly expected: string
-  readonly about: string
-  readonly why: string
-  readonly secret: boolean
-  readonly requiredInProduction: boolean
-}
-
-/** Every setting of this version, in the order of the table. */
-export function describeSettings(): SettingDescription[] {
-  return keys.map((key) => {
-    const { name, default: standard, value, about, why, secret = false, required } = settings[key]
-    const shown = typeof standard === 'object' ? standard.shown : standard || undefined
-    const requiredInProduction = required === 'production'
-    return { name, default: shown, expected: value.expected, about, why, secret, requiredInProduction }
-  })
-}
-
 /** Reads one setting into `draft`, and what it is into `texts`, for the defaults below it. */
 function settle<K extends Key>(key: K, env: Environment, texts: Texts, draft: Draft): Fault | undefined {
   const setting = settings[key]
@@ -95,16 +109,17 @@ function settle<K extends Key>(key: K, env: Environment, texts: Texts, draft: Dr
   }
   const text = readText(env, setting.name) ?? defaultText(setting.default, texts)
   if (text instanceof Wrong) return refuse(text)
-  const value = judge(setting, text, texts['NODE_ENV'] === 'production')
+  const value = judge(setting, text, texts)
   if (value instanceof Wrong) return refuse(value)
   texts[setting.name] = typeof value === 'string' ? value : text
   draft[key] = value
   return undefined
 }
 
-function judge<T>(setting: Setting<T>, text: string | undefined, production: boolean): T | Wrong | undefined {
+function judge<T>(setting: Setting<T>, text: string | undefined, texts: Texts): T | Wrong | undefined {
+  const production = texts['NODE_ENV'] === 'production'
   if (text === undefined) {
-    const missing = production && setting.required === 'production'
+    const missing = production && setting.required === 'production' && !setting.unless?.(texts)
     return missing
       ? new Wrong('is not set, and production has no default for it', setting.value.recipe ?? 'set it')
       : undefined
@@ -144,12 +159,7 @@ function quarrels(draft: Draft): Fault[] {
     const expected = 'less than both'
     faults.push({ setting: 'ACCESS_TTL', problem, expected, remedy: 'shorten it, or lengthen them' })
   }
-  if (shareSecret(draft.jwtSecrets ?? [], draft.serverSecrets ?? [])) {
-    const problem = 'has a secret that is in JWT_SECRETS too, which verifiers know'
-    const expected = 'secrets of its own'
-    faults.push({ setting: 'SERVER_SECRETS', problem, expected, remedy: 'make a new one for SERVER_SECRETS' })
-  }
-  return faults
+  return [...faults, ...keyQuarrels(draft)]
 }
 
 function isConfig(draft: Draft): draft is Config {

@@ -34,7 +34,9 @@ interface Kept {
  * @throws Error that names the setting to change, when DATA_DIR cannot be used
  */
 export async function complete(config: Config): Promise<Completed> {
-  const { databaseUrl, jwtSecrets, serverSecrets } = config
+  const { databaseUrl, serverSecrets } = config
+  // A private key signs, and then no shared secret has to exist.
+  const jwtSecrets = config.jwtSecrets ?? (config.jwtAlgorithm === 'HS256' ? undefined : [])
   if (databaseUrl !== undefined && jwtSecrets !== undefined && serverSecrets !== undefined) {
     return {
       config: { ...config, databaseUrl, jwtSecrets, serverSecrets },

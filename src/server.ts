@@ -6,6 +6,7 @@ import type { Config } from './config.ts'
 import { ConfigError, EXIT_CONFIG, readConfig, withPort } from './config.ts'
 import type { Completed } from './development.ts'
 import { complete, putDemoUser } from './development.ts'
+import { keySourceOf, openKeyFiles } from './key-source.ts'
 import { TemplateError } from './mail/read-templates.ts'
 import { ProfileSchemaError } from './plugins/profile-schema.ts'
 import { migrate } from './store/migrate.ts'
@@ -15,6 +16,7 @@ const DRAIN_MS = { production: 5000, development: 0, test: 0 }
 /** Requests in flight get this long to end; then the process ends without them. */
 const CLOSE_WITHIN_MS = 15_000
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+type StopSignal = (typeof STOP_SIGNALS)[number]
 const WAIT_FOR_DATABASE_SECONDS = 30
 const FAULTS_OF_SETTINGS = [ConfigError, TemplateError, ProfileSchemaError]
 
@@ -38,7 +40,10 @@ async function main(): Promise<void> {
 
 async function serve({ config, demo, stop }: Completed, say: (line: string) => void): Promise<void> {
   await migrate(config.databaseUrl, undefined, { waitSeconds: WAIT_FOR_DATABASE_SECONDS })
-  const app = await buildApp(config)
+  const keySource = keySourceOf(config)
+  const app = await buildApp(config, undefined, keySource)
+  for (const setting of openKeyFiles())
+    app.log.warn({ setting }, 'everybody on this machine can read this file')
   if (demo !== undefined) await putDemoUser(app, demo)
   await app.listen({ host: config.host, port: config.port })
   const { close } = closeWithGrace(
@@ -53,9 +58,13 @@ async function serve({ config, demo, stop }: Completed, say: (line: string) => v
   )
   // Node would open its inspector, and with it every secret in memory, to whoever may send this signal.
   if (config.nodeEnv === 'production') process.on('SIGUSR1', () => app.log.warn('SIGUSR1 is ignored'))
+  // A terminal that is closed sends it too, and must not leave a service of one's own behind.
+  const rereads = config.nodeEnv === 'production' || keySource.files.length > 0
+  if (rereads) process.on('SIGHUP', () => void app.keyReload.now())
+  const stopSignals: readonly StopSignal[] = rereads ? ['SIGINT', 'SIGTERM'] : STOP_SIGNALS
   // Under npm one Ctrl-C arrives twice, from the terminal and from npm: only the first one counts.
   let stopping = false
-  for (const signal of STOP_SIGNALS) {
+  for (const signal of stopSignals) {
     process.on(signal, () => {
       if (!stopping) close()
       stopping = true

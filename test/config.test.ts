@@ -5,6 +5,7 @@ import { inspect } from 'node:util'
 import t from 'tap'
 import type { Config, Fault } from '../src/config.ts'
 import { ConfigError, describeSettings, EXIT_CONFIG, readConfig, withPort } from '../src/config.ts'
+import { TEST_SECRETS } from './helpers/app.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -52,6 +53,9 @@ t.test('every default is the one that the contract lists', async (t) => {
     SERVER_SECRETS: undefined,
     JWT_ISSUER: 'PUBLIC_URL',
     JWT_AUDIENCE: 'keyturn',
+    JWT_ALGORITHM: 'HS256',
+    JWT_PRIVATE_KEYS_FILE: undefined,
+    JWT_AUDIENCE_KEYS: undefined,
     ACCESS_TTL: '15m',
     REFRESH_TTL: '90d',
     REFRESH_IDLE_TTL: '30d',
@@ -97,10 +101,13 @@ t.test('an empty environment is a development service on the loopback', async (t
     databaseUrl: undefined,
     dataDir: '.data',
     databasePoolMax: 10,
+    jwtAlgorithm: 'HS256',
+    jwtPrivateKeys: undefined,
     jwtSecrets: undefined,
     serverSecrets: undefined,
     jwtIssuer: 'http://127.0.0.1:3000',
     jwtAudience: 'keyturn',
+    jwtAudienceKeys: [],
     accessTtlSeconds: 15 * 60,
     refreshTtlSeconds: 90 * 86_400,
     refreshIdleTtlSeconds: 30 * 86_400,
@@ -344,6 +351,12 @@ t.test('production refuses what only development may do', async (t) => {
   }
 })
 
+t.test('production refuses the keys of our own tests, which are published with them', async (t) => {
+  for (const [name, value] of Object.entries(TEST_SECRETS)) {
+    t.match(fault({ ...production, [name]: value }), { setting: name, problem: /tests of Keyturn use/ })
+  }
+})
+
 t.test('a misspelled environment is no environment', async (t) => {
   for (const text of ['prod', 'Production', 'staging'])
     t.match(fault({ NODE_ENV: text }), { setting: 'NODE_ENV' })
@@ -536,8 +549,7 @@ t.test('names that belong to others are left alone', async (t) => {
 })
 
 t.test('a setting of a later version is refused, unless it is set to what is true already', async (t) => {
-  const later = `JWT_ALGORITHM=EdDSA JWT_PRIVATE_KEYS_FILE=/keys
-    SERVICE_CLIENTS=a:b METRICS_PORT=9 JWT_AUDIENCE_KEYS=a AUTHTOKEN_TTL=1d
+  const later = `SERVICE_CLIENTS=a:b METRICS_PORT=9 AUTHTOKEN_TTL=1d
     SIGNUP_TTL=1d KNOX_TTL=1d SIMPLEJWT_ROTATE=true SIMPLEJWT_STATUS_REFRESH=true
     SIMPLEJWT_REVEAL_ACCOUNTS=true SIMPLEJWT_ACTIVATE_BY_GET=false ACTIVATED_URL=https://a.example`
   for (const [name = '', value] of later.split(/\s+/).map((each) => each.split('='))) {
@@ -545,7 +557,7 @@ t.test('a setting of a later version is refused, unless it is set to what is tru
     t.match(fault({ [name]: value }), { setting: name, problem, remedy: 'unset it' }, name)
     t.match(fault({ [`${name}_FILE`]: '/x' }), { setting: name, problem }, `${name}_FILE`)
   }
-  const defaults = `JWT_ALGORITHM=HS256 AUTHTOKEN_TTL=30d
+  const defaults = `AUTHTOKEN_TTL=30d
     SIGNUP_TTL=24h KNOX_TTL=10h SIMPLEJWT_ROTATE=false SIMPLEJWT_STATUS_REFRESH=false
     SIMPLEJWT_REVEAL_ACCOUNTS=false SIMPLEJWT_ACTIVATE_BY_GET=true PUBLIC_URL=https://a.example
     ACTIVATED_URL=https://a.example`

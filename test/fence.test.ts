@@ -23,6 +23,18 @@ const EVERY_ROOM = ['core/', 'store/', 'mail/', 'pages/', 'plugins/', 'dialects/
 /** What a dialect may know of the plugins: how to state an endpoint, how a refusal looks, who is calling. */
 const SPOKEN_BY_DIALECTS = ['endpoint', 'refusal', 'guards', 'caller'].map((file) => `plugins/${file}.ts`)
 
+/** The process around the service, and what only a start needs. */
+const PROCESS = [
+  'app.ts',
+  'server.ts',
+  'development.ts',
+  'announce.ts',
+  'key-source.ts',
+  'limits.ts',
+  'cli.ts',
+  'cli/',
+]
+
 const ROOMS: readonly Room[] = [
   { room: 'core/bcrypt-worker.js', files: ['core/'], packages: ['bcrypt', 'node:os'] },
   { room: 'core/', files: ['core/'], packages: ['node:crypto', 'bcrypt', 'uuid'] },
@@ -53,9 +65,9 @@ const ROOMS: readonly Room[] = [
   { room: 'verify/', files: ['verify/'], packages: ['jose'] },
   { room: 'config.ts', files: ['config/'], packages: ['node:'] },
   { room: 'config/', files: ['config/'], packages: ['node:'] },
-  ...['app.ts', 'server.ts', 'development.ts', 'announce.ts', 'cli.ts', 'cli/'].map((room) => ({
+  ...PROCESS.map((room) => ({
     room,
-    files: [...EVERY_ROOM, 'config.ts', 'app.ts', 'server.ts', 'development.ts', 'announce.ts', 'cli/'],
+    files: [...EVERY_ROOM, 'config.ts', ...PROCESS],
     packages: ['fastify', '@fastify/', 'close-with-grace', 'uuid', 'node:'],
   })),
 ]
@@ -72,7 +84,7 @@ const CLOCKS: Readonly<Record<string, string>> = {
 const LINES_MAX = 200
 const LONG_FILES: Readonly<Record<string, { readonly lines: number; readonly why: string }>> = {
   'core/ports.ts': { lines: 420, why: 'a list of promises; a reader of one wants the others beside it' },
-  'config/settings.ts': { lines: 360, why: 'a table with one entry a setting' },
+  'config/settings.ts': { lines: 420, why: 'a table with one entry a setting' },
   'store/schema.ts': { lines: 280, why: 'every table, and nothing else' },
 }
 

@@ -1,7 +1,8 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -260,5 +261,40 @@ t.test('a signal that comes twice ends the process once, and well', async (t) =>
       setTimeout(() => service.process.kill(second), 5)
     })
     t.same(end.exit, [0, null])
+  }
+})
+
+t.test('SIGHUP has the keys read again where they come from a file, and nothing ends', async (t) => {
+  const file = join(await mkdtemp(join(tmpdir(), 'keyturn-server-')), 'jwt')
+  t.teardown(() => rm(join(file, '..'), { recursive: true, force: true }))
+  await writeFile(file, TEST_SECRETS.JWT_SECRETS, { mode: 0o600 })
+  const service = await serve(t, { JWT_SECRETS: '', JWT_SECRETS_FILE: file })
+  const read = async () => (await fetch(new URL('/metrics', service.url))).text()
+  t.match(await read(), /key_reloads_total\{outcome="done"\} 0/)
+  service.process.kill('SIGHUP')
+  while (!/key_reloads_total\{outcome="done"\} 1/.test(await read()));
+  t.equal(service.process.exitCode, null)
+})
+
+t.test('SIGHUP of a terminal that is closed ends a service without key files', async (t) => {
+  const service = await serve(t)
+  t.same((await ended(service.process, () => service.process.kill('SIGHUP'))).exit, [0, null])
+})
+
+t.test('a weak key ends the start with 78, and is not printed', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'keyturn-server-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const jwk = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export({ format: 'jwk' })
+  await writeFile(join(directory, 'weak.json'), JSON.stringify({ keys: [{ ...jwk, kid: 'a' }] }))
+  const wrong: [RegExp, string, Record<string, string>][] = [
+    [/JWT_SECRETS has no kid/, 'hunter2-hunter2', { JWT_SECRETS: 'hunter2-hunter2' }],
+    [/SERVER_SECRETS is 5 bytes/, 'c2hvcnQ', { SERVER_SECRETS: 'k1:c2hvcnQ' }],
+    [/1024 bits/, String(jwk.d), { JWT_PRIVATE_KEYS_FILE: join(directory, 'weak.json') }],
+  ]
+  for (const [problem, secret, settings] of wrong) {
+    const { process: child, output } = spawnServer(t, settings)
+    t.same(await once(child, 'exit'), [78, null])
+    t.match(output(), problem)
+    t.notOk(output().includes(secret))
   }
 })

@@ -23,6 +23,9 @@ export class SecretKey {
   }
 }
 
+/** A kid stands in the header of tokens and in file names, so it takes nothing that would have to be escaped. */
+export const KID_FORM = /^[\w.-]{1,64}$/
+
 const recipe =
   "make one with: node -p \"'k1:' + require('node:crypto').randomBytes(32).toString('base64url')\""
 
@@ -65,16 +68,28 @@ export function shareSecret(some: readonly SecretKey[], others: readonly SecretK
   return others.some((key) => known.has(bytesOf(key)))
 }
 
+/** For production: what stands in this repository is known to everybody. */
+export function refuseKeysOfTests(keys: readonly SecretKey[]): Wrong | undefined {
+  if (!keys.some((key) => ofTests.has(bytesOf(key)))) return undefined
+  return new Wrong('has a key that the tests of Keyturn use', recipe)
+}
+
+/** Those of `test/helpers/app.ts`. */
+const ofTests: ReadonlySet<string> = new Set([
+  'jZgC2xfqfLESwfz7g6PQ2APe_t-torsJinw6Z9l4aCg',
+  '-6o3TfsPjZkfKhQ6gncJQioixhvNYV3t8yVqX8tCOco',
+])
+
 function bytesOf(key: SecretKey): string {
   return key.secret.toString('base64url')
 }
 
 // Problems name entries by position and never by kid: in a list written the wrong way round the kid is the
 // secret.
-function repetition(
-  keys: readonly SecretKey[],
+export function repetition<K>(
+  keys: readonly K[],
   what: string,
-  valueIn: (key: SecretKey) => unknown,
+  valueIn: (key: K) => unknown,
   remedy?: string,
 ): Wrong | undefined {
   const values = keys.map(valueIn)
@@ -87,7 +102,7 @@ function repetition(
 function secretKey(item: string): SecretKey | Wrong {
   const [, kid = '', encoded = ''] = /^([^:]*):(.*)$/.exec(item) ?? []
   if (!item.includes(':')) return new Wrong('has no kid')
-  if (!/^[\w.-]{1,64}$/.test(kid)) return new Wrong('has a kid that is not 1 to 64 of A-Z a-z 0-9 . _ -')
+  if (!KID_FORM.test(kid)) return new Wrong('has a kid that is not 1 to 64 of A-Z a-z 0-9 . _ -')
   const bytes = Buffer.from(encoded, 'base64url')
   // Node skips what it cannot decode; only what it would write itself is surely what was meant.
   if (bytes.toString('base64url') !== encoded) return new Wrong('is not base64url without padding')

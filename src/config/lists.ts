@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { Wrong } from './faults.ts'
 import type { Parser } from './values.ts'
+import { stringOrUri } from './values.ts'
 
 /** A dialect and the path it is mounted under: `/`, or segments with no slash at the end. */
 export interface DialectMount {
@@ -64,6 +65,16 @@ export const fieldNames: Parser<readonly string[]> = {
     )
     if (names instanceof Wrong || new Set(names).size === names.length) return names
     return new Wrong('names a field twice')
+  },
+}
+
+/** Values of `aud`, each once. */
+export const audiences: Parser<readonly string[]> = {
+  expected: 'names or URIs of audiences, separated by commas, such as billing,https://reports.example.com',
+  parse(text) {
+    const names = readList(text, stringOrUri.parse)
+    if (names instanceof Wrong || new Set(names).size === names.length) return names
+    return new Wrong('names an audience twice')
   },
 }
 

@@ -10,11 +10,8 @@ import { given } from './texts.ts'
  * a line with its issue.
  */
 export const notYet: Readonly<Record<string, Default | undefined>> = {
-  JWT_ALGORITHM: 'HS256',
-  JWT_PRIVATE_KEYS_FILE: undefined,
   SERVICE_CLIENTS: undefined,
   METRICS_PORT: undefined,
-  JWT_AUDIENCE_KEYS: undefined,
   AUTHTOKEN_TTL: '30d',
   SIGNUP_TTL: '24h',
   KNOX_TTL: '10h',

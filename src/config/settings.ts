@@ -1,8 +1,9 @@
 import { isIP } from 'node:net'
 import { Wrong } from './faults.ts'
 import { jsonFile, stylesheet } from './files.ts'
-import { secretKeys, serverKeys } from './keys.ts'
-import { dialects, fieldNames, networks, origins } from './lists.ts'
+import { refuseKeysOfTests, secretKeys, serverKeys } from './keys.ts'
+import { audiences, dialects, fieldNames, networks, origins } from './lists.ts'
+import { privateKeysFile } from './private-keys.ts'
 import type { Environment } from './texts.ts'
 import { baseUrl, httpsOnly, pageUrl, postgresUrl, smtpUrl } from './urls.ts'
 import type { Parser } from './values.ts'
@@ -35,6 +36,8 @@ export interface Setting<T> {
   readonly default?: Default
   /** Production does not start without it. */
   readonly required?: 'production'
+  /** Where production starts without it all the same, by the texts of the settings above it. */
+  readonly unless?: (above: Environment) => boolean
   /** What production refuses although it can be read. */
   readonly inProduction?: (value: T) => Wrong | undefined
   /** Its value is never shown. */
@@ -114,18 +117,37 @@ export const settings = {
     about: 'Connections to Postgres per process',
     why: 'One statement a request, and refreshes share theirs: more would only queue inside Postgres',
   }),
+  jwtAlgorithm: always({
+    name: 'JWT_ALGORITHM',
+    value: choice('HS256', 'EdDSA', 'ES256', 'RS256'),
+    default: 'HS256',
+    about: 'What signs access tokens: a shared secret, or a private key whose public half anybody may have',
+    why: 'Any library verifies it, ten times as fast; with the others a verifier cannot mint, see For your services',
+  }),
+  jwtPrivateKeys: maybe({
+    // Its own name: no private key is ever an environment variable.
+    name: 'JWT_PRIVATE_KEYS_FILE',
+    value: privateKeysFile,
+    about:
+      'Private keys for EdDSA, ES256 and RS256, a JWK set; the first of JWT_ALGORITHM signs, all verify and are published',
+    why: 'No default: HS256 needs none',
+  }),
   jwtSecrets: maybe({
     name: 'JWT_SECRETS',
     value: secretKeys,
     required: 'production',
+    unless: ({ JWT_ALGORITHM }) => JWT_ALGORITHM !== 'HS256',
+    inProduction: refuseKeysOfTests,
     secret: true,
-    about: 'Keys that sign access tokens, kid:base64url,…; shared with the services that verify them',
+    about:
+      'Keys that sign access tokens under HS256, kid:base64url,…; shared with the services that verify them',
     why: 'No default: a key that came with the software is known to everyone. Outside production made once',
   }),
   serverSecrets: maybe({
     name: 'SERVER_SECRETS',
     value: serverKeys,
     required: 'production',
+    inProduction: refuseKeysOfTests,
     secret: true,
     about: 'Keys of refresh tokens and mail links, kid:base64url,…; never shared',
     why: 'Apart from JWT_SECRETS, so that a verifier can mint nothing that Keyturn obeys',
@@ -143,6 +165,14 @@ export const settings = {
     default: 'keyturn',
     about: 'The aud of access tokens',
     why: 'One audience for one family of services; give each environment its own',
+  }),
+  jwtAudienceKeys: always({
+    name: 'JWT_AUDIENCE_KEYS',
+    value: audiences,
+    default: '',
+    about:
+      'Audiences that have keys of their own, derived from SERVER_SECRETS; a client asks for their tokens',
+    why: 'None: one family of services trusts itself',
   }),
   accessTtlSeconds: always({
     name: 'ACCESS_TTL',

@@ -68,7 +68,7 @@ export interface Auth {
   register(input: Registration, caller: Caller): Promise<Registered>
   verifyEmail(token: string, caller: Caller): Promise<void>
   resendVerification(email: string, caller: Caller): Promise<void>
-  logIn(credentials: Credentials, caller: Caller): Promise<Grant>
+  logIn(credentials: Credentials, caller: Caller, audiences?: readonly string[]): Promise<Grant>
   refresh(request: RefreshRequest, caller: Caller): Promise<Refreshed>
   checkStatus(token: string | undefined): AccessClaims
   logOut(tokens: LogOut, caller: Caller): Promise<void>
@@ -101,7 +101,7 @@ export function createAuth(needs: AuthNeeds): Auth {
     register: (input, caller) => register(needs, input, caller),
     verifyEmail: (token, caller) => verifyEmail(needs, token, caller),
     resendVerification: (email, caller) => resendVerification(needs, email, caller),
-    logIn: (credentials, caller) => logIn(needs, credentials, caller),
+    logIn: (credentials, caller, audiences) => logIn(needs, credentials, caller, audiences),
     refresh: (request, caller) => refresh(needs, request, caller),
     checkStatus: (token) => checkStatus(needs, token),
     logOut: (tokens, caller) => logOut(needs, tokens, caller),

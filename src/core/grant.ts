@@ -1,5 +1,7 @@
 import { v7 as uuidV7 } from 'uuid'
+import type { MintedTokens } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
+import { AuthError } from './errors.ts'
 import type { Account, Caller, NewSession, SessionView } from './ports.ts'
 import type { RefreshToken } from './refresh-token.ts'
 import { encodeRefreshToken } from './refresh-token.ts'
@@ -15,12 +17,15 @@ export interface Grant {
   readonly refreshExpiresIn: number
   readonly account: Account
   readonly sessionId: string
+  /** Access tokens for other audiences, in the order in which they were asked for. */
+  readonly forAudiences: MintedTokens['forAudiences']
 }
 
 /** The tokens of the session at its current generation. */
-export function makeGrant(needs: GrantNeeds, view: SessionView): Grant {
+export function makeGrant(needs: GrantNeeds, view: SessionView, audiences: readonly string[] = []): Grant {
   const { session, account, now } = view
-  const { token, expiresIn } = needs.accessTokens.mint(account, session.id, session.generation)
+  const { id, generation } = session
+  const { token, expiresIn, forAudiences } = needs.accessTokens.mint(account, id, generation, audiences)
   const idleEnd = session.rotates ? session.rotatedAt + needs.policy.refreshIdleTtlSeconds * 1000 : Infinity
   return {
     access: token,
@@ -33,7 +38,25 @@ export function makeGrant(needs: GrantNeeds, view: SessionView): Grant {
     refreshExpiresIn: Math.max(0, Math.floor((Math.min(session.expiresAt, idleEnd) - now) / 1000)),
     account,
     sessionId: session.id,
+    forAudiences,
   }
+}
+
+/** More than any one client talks to. */
+const AUDIENCES_MAX = 8
+
+/**
+ * Before anything is done for it: a token that cannot be had must not cost a rotation.
+ * @throws AuthError `validation_failed` for an audience that has no keys here, or more than anybody needs
+ */
+export function assertAudiences({ policy }: Pick<GrantNeeds, 'policy'>, asked: readonly string[]): void {
+  const known = asked.every((audience) => policy.audiences.includes(audience))
+  if (known && asked.length <= AUDIENCES_MAX && new Set(asked).size === asked.length) return
+  const names = policy.audiences.join(', ') || 'none'
+  const message = known
+    ? `Name each audience once, and no more than ${AUDIENCES_MAX}.`
+    : `Tokens can be asked for these audiences: ${names}.`
+  throw new AuthError('validation_failed', { fields: { audience: [message] } })
 }
 
 /** A session to be made for the caller, with the lifetime of the policy. */

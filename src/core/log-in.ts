@@ -1,7 +1,7 @@
 import type { AuthNeeds } from './auth.ts'
 import { AuthError } from './errors.ts'
 import type { Grant } from './grant.ts'
-import { makeGrant, newSession } from './grant.ts'
+import { assertAudiences, makeGrant, newSession } from './grant.ts'
 import { emailKey, usernameKey } from './identity.ts'
 import { networkOf } from './network.ts'
 import { assertPasswordSize } from './password.ts'
@@ -23,9 +23,17 @@ export type Credentials = ({ readonly username: string } | { readonly email: str
 /**
  * Signs in with a password and starts a session. An unknown account, a wrong password and a wrong password of a
  * disabled account are one answer at one cost: two statements and one bcrypt compare.
- * @throws AuthError `invalid_credentials`, `account_not_verified`, `account_disabled`, `rate_limited`, `unavailable`
+ * @param audiences those that tokens are wanted for beside our own
+ * @throws AuthError `validation_failed`, `invalid_credentials`, `account_not_verified`, `account_disabled`,
+ * `rate_limited`, `unavailable`
  */
-export async function logIn(needs: AuthNeeds, credentials: Credentials, caller: Caller): Promise<Grant> {
+export async function logIn(
+  needs: AuthNeeds,
+  credentials: Credentials,
+  caller: Caller,
+  audiences: readonly string[] = [],
+): Promise<Grant> {
+  assertAudiences(needs, audiences)
   assertPasswordSize('password', credentials.password)
   const identifier = identifierOf(credentials)
   const attempt = await needs.accounts.attemptLogin(identifier, countersOf(needs, identifier, caller), caller)
@@ -37,7 +45,7 @@ export async function logIn(needs: AuthNeeds, credentials: Credentials, caller: 
   }
 
   try {
-    return makeGrant(needs, await openSession(needs, credentials.password, attempt, caller))
+    return makeGrant(needs, await openSession(needs, credentials.password, attempt, caller), audiences)
   } catch (error) {
     const code = error instanceof AuthError ? error.code : undefined
     // Only a wrong guess counts: not a good password that was refused for another reason, and not our own trouble.

@@ -19,6 +19,8 @@ export interface Policy {
   readonly bcryptCost: number
   /** How many earlier passwords may not come again; 0 for none, as NIST SP 800-63B-4 has it. */
   readonly passwordHistory: number
+  /** JWT_AUDIENCE_KEYS: audiences that a client may ask tokens for, beside our own. */
+  readonly audiences: readonly string[]
   /** RATE_LIMIT: whether failed sign-ins lock an account for strangers. */
   readonly limitsLogins: boolean
   /** Addresses that are nobody's. */

@@ -281,12 +281,14 @@ export interface SeenGenerations {
   note(sessionId: string, generation: number): void
 }
 
-/** Signs and verifies JWTs with the shared keys. */
+/** Signs and verifies JWTs with the keys of the moment. */
 export interface JwtSigner {
   /** @param payload the JSON text of the claims; it is signed as it stands */
   sign(payload: string): string
-  /** The JSON text of the payload if signature, algorithm, `typ`, `iss`, `aud` and `exp` are good. Never throws. */
-  verify(token: string): string | undefined
+  /** The same under the key of that audience alone: what it signs is never verified here. */
+  signFor(audience: string, payload: string): string
+  /** Whether signature, algorithm, `typ`, `iss`, `aud` and `exp` are good. Never throws. */
+  verify(token: string): boolean
 }
 
 /** bcrypt on other threads. Rejects with `unavailable` when too much is waiting. */

@@ -2,7 +2,7 @@ import type { AuthNeeds } from './auth.ts'
 import type { AuthErrorCode } from './errors.ts'
 import { AuthError } from './errors.ts'
 import type { Grant, GrantNeeds } from './grant.ts'
-import { makeGrant } from './grant.ts'
+import { assertAudiences, makeGrant } from './grant.ts'
 import type { Caller, EventKind, RetryKey, SessionView } from './ports.ts'
 import type { PresentedRefreshClaims } from './refresh-token.ts'
 import { decodeRefreshToken } from './refresh-token.ts'
@@ -25,6 +25,8 @@ export interface RefreshRequest {
   readonly token: string
   /** RFC draft-ietf-httpapi-idempotency-key-header: 16 to 128 characters, one per refresh. */
   readonly idempotencyKey: string | undefined
+  /** Those that tokens are wanted for beside our own. */
+  readonly audiences?: readonly string[]
 }
 
 /** Lost races are judged again; more than this in a row is no race but a defect. */
@@ -34,14 +36,16 @@ const RETRY_DIGEST_BYTES = 16
 /**
  * Exchanges a refresh token for the tokens of the next generation; an honest client whose answer was lost gets
  * it again, a thief ends the session. The common path is the one statement of `sessions.rotate`.
- * @throws AuthError `refresh_invalid`, `refresh_expired`, `session_revoked`, `refresh_replayed`, `refresh_overtaken`,
- * `rate_limited`, `unavailable`
+ * @throws AuthError `validation_failed`, `refresh_invalid`, `refresh_expired`, `session_revoked`, `refresh_replayed`,
+ * `refresh_overtaken`, `rate_limited`, `unavailable`
  */
 export async function refresh(
   needs: RefreshNeeds,
   request: RefreshRequest,
   caller: Caller,
 ): Promise<Refreshed> {
+  const { audiences = [] } = request
+  assertAudiences(needs, audiences)
   const claims = decodeRefreshToken(needs.keys, request.token)
   if (claims === undefined) throw new AuthError('refresh_invalid')
   needs.refreshLimit.take(claims.sessionId)
@@ -53,12 +57,12 @@ export async function refresh(
     const rotated = await (round === 0
       ? needs.sessions.rotate(rotation)
       : needs.sessions.rotateAlone(rotation))
-    if (rotated !== undefined) return answer(needs, rotated, healed ? 'healed' : 'rotated')
+    if (rotated !== undefined) return answer(needs, rotated, healed ? 'healed' : 'rotated', audiences)
 
     const view = await needs.sessions.find(claims.sessionId)
     const presented = { generation: claims.generation, retryKey: key?.digest }
     const verdict = judgeRefresh(view && stateOf(view), presented, view?.now ?? 0, needs.policy)
-    const step = await act(needs, verdict, view, claims, caller)
+    const step = await act(needs, verdict, view, claims, caller, audiences)
     if (step === 'healed') healed = true
     else if (step !== 'again') return step
   }
@@ -72,6 +76,7 @@ async function act(
   view: SessionView | undefined,
   claims: PresentedRefreshClaims,
   caller: Caller,
+  audiences: readonly string[],
 ): Promise<Refreshed | 'again' | 'healed'> {
   if (verdict.kind === 'dead') return refuseDead(needs, verdict.reason, claims, caller)
   if (view === undefined) throw new Error('only a dead session can be without a row')
@@ -83,7 +88,7 @@ async function act(
   switch (verdict.kind) {
     case 'keep':
       await record('refresh_kept')
-      return answer(needs, view, 'kept')
+      return answer(needs, view, 'kept', audiences)
     case 'healed':
       return (await needs.sessions.heal(sessionId, generation, claims.generation, caller))
         ? 'healed'
@@ -92,7 +97,7 @@ async function act(
       return 'again'
     case 'replay':
       await record('refresh_replayed')
-      return answer(needs, view, 'replayed')
+      return answer(needs, view, 'replayed', audiences)
     case 'overtaken':
       await record('refresh_overtaken')
       needs.count('overtaken')
@@ -100,7 +105,7 @@ async function act(
     case 'lost_answer':
       if (!verdict.counted) await record('refresh_lost_answer')
       else if (!(await needs.sessions.countLateReplay(sessionId, generation, caller))) return 'again'
-      return answer(needs, view, 'lost-answer')
+      return answer(needs, view, 'lost-answer', audiences)
     case 'theft': {
       const event = { kind: 'refresh_theft', caller, userId: view.account.id, sessionId } as const
       if (!(await needs.sessions.revoke(sessionId, generation, 'theft', event))) return 'again'
@@ -114,9 +119,14 @@ async function act(
   }
 }
 
-function answer(needs: RefreshNeeds, view: SessionView, outcome: RefreshOutcome): Refreshed {
+function answer(
+  needs: RefreshNeeds,
+  view: SessionView,
+  outcome: RefreshOutcome,
+  audiences: readonly string[],
+): Refreshed {
   needs.count(outcome)
-  return { ...makeGrant(needs, view), outcome }
+  return { ...makeGrant(needs, view, audiences), outcome }
 }
 
 const DEAD_CODES = {

@@ -29,16 +29,23 @@ export interface ServerKeys {
   verify(purpose: KeyPurpose, key: number, message: Buffer | string, mac: Buffer): boolean
 }
 
-/** @throws Error when the list is empty or two kids share a key byte; the configuration checks both beforehand. */
-export function createServerKeys(secrets: readonly NamedSecret[]): ServerKeys {
-  const ring = new Map(secrets.map((entry) => [keyByte(entry.kid), deriveAll(entry.secret)]))
-  const first = secrets[0]
-  if (first === undefined) throw new Error('SERVER_SECRETS holds no secret')
-  if (ring.size !== secrets.length) throw new Error('two kids in SERVER_SECRETS share a key byte: rename one')
-  const current = keyByte(first.kid)
+/** The same, and its secrets can be replaced while it is in use. */
+export interface ServerKeyRing extends ServerKeys {
+  /** From now on these secrets. @throws Error as `createServerKeys` does; the old ones stay then */
+  replace(secrets: readonly NamedSecret[]): void
+}
 
-  const keys: ServerKeys = {
-    current,
+/** @throws Error when the list is empty or two kids share a key byte; the configuration checks both beforehand. */
+export function createServerKeys(secrets: readonly NamedSecret[]): ServerKeyRing {
+  let { ring, current } = derive(secrets)
+
+  const keys: ServerKeyRing = {
+    get current() {
+      return current
+    },
+    replace(others) {
+      ;({ ring, current } = derive(others))
+    },
     mac(purpose, key, message, length = 32) {
       const derived = ring.get(key)
       if (derived === undefined) throw new Error(`no server secret has the key byte ${key}`)
@@ -57,19 +64,27 @@ export function createServerKeys(secrets: readonly NamedSecret[]): ServerKeys {
   return keys
 }
 
+function derive(secrets: readonly NamedSecret[]) {
+  const [first] = secrets
+  if (first === undefined) throw new Error('SERVER_SECRETS holds no secret')
+  const ring = new Map(secrets.map((entry) => [keyByte(entry.kid), deriveAll(entry.secret)]))
+  if (ring.size !== secrets.length) throw new Error('two kids in SERVER_SECRETS share a key byte: rename one')
+  return { ring, current: keyByte(first.kid) }
+}
+
 /** The one-byte name of a key inside tokens: the first byte of SHA-256(kid). */
 export function keyByte(kid: string): number {
   return createHash('sha256').update(kid).digest().readUInt8(0)
 }
 
 function deriveAll(secret: Buffer): Record<KeyPurpose, Buffer> {
-  const derive = (purpose: KeyPurpose) =>
+  const keyFor = (purpose: KeyPurpose) =>
     Buffer.from(hkdfSync('sha256', secret, Buffer.alloc(0), `keyturn/${purpose}/v1`, 32))
   return {
-    refresh: derive('refresh'),
-    link: derive('link'),
-    idempotency: derive('idempotency'),
-    own: derive('own'),
-    guard: derive('guard'),
+    refresh: keyFor('refresh'),
+    link: keyFor('link'),
+    idempotency: keyFor('idempotency'),
+    own: keyFor('own'),
+    guard: keyFor('guard'),
   }
 }

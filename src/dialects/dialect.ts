@@ -15,6 +15,8 @@ export interface DialectOptions {
   readonly passwordMinLength: number
   /** REFRESH_COOKIE: where the refresh token travels in a cookie. */
   readonly cookie: RefreshCookie | undefined
+  /** JWT_AUDIENCE_KEYS: audiences that tokens may be asked for beside our own. */
+  readonly audiences: readonly string[]
 }
 
 /** A wire contract over the verbs of the core: paths, field names, answers and words, and no logic. */

@@ -1,4 +1,5 @@
 import fp from 'fastify-plugin'
+import type { AccessTokens } from '../core/access-token.ts'
 import { createAccessTokens } from '../core/access-token.ts'
 import type { Auth } from '../core/auth.ts'
 import { createAuth } from '../core/auth.ts'
@@ -11,6 +12,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     readonly auth: Auth
     readonly passwords: Passwords
+    readonly accessTokens: AccessTokens
   }
 }
 
@@ -42,6 +44,7 @@ export const authPlugin = fp<AuthPluginOptions>(
     })
     const passwords = createPasswords(app.bcryptPool, policy.bcryptCost)
     app.decorate('passwords', passwords)
+    app.decorate('accessTokens', accessTokens)
     app.decorate(
       'auth',
       createAuth({

@@ -1,84 +1,82 @@
-import { createHmac } from 'node:crypto'
-import type { VerifyOptions } from '@fastify/jwt'
-import fastifyJwt from '@fastify/jwt'
+import type { JsonWebKey } from 'node:crypto'
 import fp from 'fastify-plugin'
 import type { JwtSigner } from '../core/ports.ts'
-import type { NamedSecret } from '../core/server-keys.ts'
+import type { JwtKeys, JwtRing, JwtRules } from './jwt-ring.ts'
+import { createJwtRing } from './jwt-ring.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     readonly jwtSigner: JwtSigner
+    readonly jwtKeyring: JwtKeyring
   }
 }
 
-export interface JwtPluginOptions {
-  /** The first signs, all verify. */
-  readonly secrets: readonly NamedSecret[]
-  readonly issuer: string
-  readonly audience: string
+/** The keys of the moment, which may be replaced while the service runs. */
+export interface JwtKeyring {
+  /** For `/.well-known/jwks.json`. */
+  readonly publicKeys: readonly JsonWebKey[]
+  /** Makes keys ready; they are in use from when the function that it gives is called. */
+  prepare(keys: JwtKeys): Promise<() => void>
 }
 
-const ALGORITHM = 'HS256'
-const TYPE = 'at+jwt'
+export interface JwtPluginOptions extends JwtRules {
+  readonly keys: JwtKeys
+}
 
 /**
- * JWTs signed with the shared secrets (RFC 7519, typed after RFC 9068). A token is looked at only if its header is,
- * to the byte, one that Keyturn writes for a key of the ring: no header of somebody's making, with its own idea of
- * algorithm, key or extensions, is ever parsed (RFC 8725, 3.1 to 3.3).
+ * JWTs (RFC 7519, typed after RFC 9068). A token is looked at only if its header is, to the byte, one that Keyturn
+ * writes for a key of the ring: no header of somebody's making, with its own idea of algorithm, key or extensions, is
+ * ever parsed (RFC 8725, 3.1 to 3.3), and no key is ever tried with an algorithm that is not its own.
  */
 export const jwtPlugin = fp<JwtPluginOptions>(
-  async (app, { secrets, issuer, audience }) => {
-    const [first] = secrets
-    if (first === undefined) throw new Error('JWT_SECRETS holds no secret')
-    const verify: Partial<VerifyOptions> = {
-      algorithms: [ALGORITHM],
-      allowedIss: issuer,
-      allowedAud: audience,
-      checkTyp: TYPE,
-      requiredClaims: ['iss', 'aud', 'sub', 'iat', 'exp', 'jti'],
-      cache: false,
-      errorCacheTTL: -1,
-    }
-    await app.register(fastifyJwt, {
-      secret: first.secret,
-      sign: { algorithm: ALGORITHM, kid: first.kid, header: { alg: ALGORITHM, typ: TYPE } },
-      verify,
-    })
-    const header = headerOf(first.kid)
-    const verifiers = new Map(
-      secrets.map(({ kid, secret }): [string, (token: string) => void] => [
-        headerOf(kid),
-        secret === first.secret
-          ? (token) => void app.jwt.verify(token)
-          : (token) => void app.jwt.verify(token, { ...verify, key: secret }),
-      ]),
-    )
+  async (app, { keys, ...rules }) => {
+    let ring: JwtRing = await createJwtRing(rules, keys)
+
+    app.decorate('jwtKeyring', {
+      get publicKeys() {
+        return ring.publicKeys
+      },
+      async prepare(others) {
+        const next = await createJwtRing(rules, others)
+        return () => {
+          ring = next
+        }
+      },
+    } satisfies JwtKeyring)
 
     app.decorate('jwtSigner', {
-      sign(payload) {
-        const signed = `${header}.${Buffer.from(payload).toString('base64url')}`
-        return `${signed}.${createHmac('sha256', first.secret).update(signed).digest('base64url')}`
+      sign: (payload) => ring.signer(payload),
+      signFor(audience, payload) {
+        const signer = ring.audienceSigners.get(audience)
+        if (signer === undefined) throw new Error('an audience without a key was not refused')
+        return signer(payload)
       },
       verify(token) {
-        const [kind, payload, signature, ...more] = token.split('.')
-        if (kind === undefined || payload === undefined || signature === undefined || more.length > 0)
-          return undefined
-        const verifyWithKey = verifiers.get(kind)
-        if (verifyWithKey === undefined) return undefined
+        const [kind = '', , signature = '', ...more] = token.split('.')
+        const verifyWithKey = ring.verifiers.get(kind)
+        if (verifyWithKey === undefined || more.length > 0 || !isSpelledOnce(signature)) return false
         try {
           verifyWithKey(token)
+          return true
         } catch {
           // fast-jwt throws for every bad token, with codes that are nobody's business.
-          return undefined
+          return false
         }
-        return Buffer.from(payload, 'base64url').toString('utf8')
       },
     } satisfies JwtSigner)
   },
   { name: 'jwt' },
 )
 
-/** The header of every token that Keyturn signs with this key, as it stands in the token. */
-function headerOf(kid: string): string {
-  return Buffer.from(JSON.stringify({ alg: ALGORITHM, typ: TYPE, kid })).toString('base64url')
+/** The last letter of base64url has bits to spare, which libraries overlook: a token is to have one spelling only. */
+function isSpelledOnce(segment: string): boolean {
+  const last = segment.at(-1) ?? ''
+  switch (segment.length % 4) {
+    case 2:
+      return 'AQgw'.includes(last)
+    case 3:
+      return 'AEIMQUYcgkosw048'.includes(last)
+    default:
+      return segment.length % 4 === 0
+  }
 }

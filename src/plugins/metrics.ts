@@ -13,6 +13,8 @@ export interface Metrics {
   countRefresh(verdict: RefreshVerdict): void
   /** Adds lines that are read when somebody asks for them, every few seconds at most; left out while they cannot be read. */
   addSource(read: () => Promise<readonly string[]>): void
+  /** Adds lines from memory, which are read each time. */
+  addLines(read: () => readonly string[]): void
   /** All of it in the text format of Prometheus. */
   text(): Promise<string>
 }
@@ -34,12 +36,16 @@ export const metricsPlugin = fp(
       refused: 0,
     }
     const sources: (() => Promise<readonly string[]>)[] = []
+    const lines: (() => readonly string[])[] = []
     app.decorate('metrics', {
       countRefresh(verdict) {
         refreshes[verdict] += 1
       },
       addSource(read) {
         sources.push(remembered(() => read().catch(() => [])))
+      },
+      addLines(read) {
+        lines.push(read)
       },
       async text() {
         const added = await Promise.all(sources.map((read) => read()))
@@ -55,6 +61,7 @@ export const metricsPlugin = fp(
           '# HELP process_start_time_seconds Start time of the process since unix epoch in seconds.',
           '# TYPE process_start_time_seconds gauge',
           `process_start_time_seconds ${Math.floor(performance.timeOrigin / 1000)}`,
+          ...lines.flatMap((read) => read()),
           ...added.flat(),
           '',
         ].join('\n')

@@ -10,7 +10,13 @@ import { testConfig } from '../helpers/app.ts'
 
 const config = testConfig('postgres://nobody@localhost/none')
 const ownMail = { sender: 'no-reply', domains: [] }
-const policy = (passwordMinLength: number) => ({ ...config, passwordMinLength, limitsLogins: true, ownMail })
+const policy = (passwordMinLength: number) => ({
+  ...config,
+  passwordMinLength,
+  limitsLogins: true,
+  ownMail,
+  audiences: [],
+})
 const app = Fastify()
 await app.register(commonPasswordsPlugin, { minLength: 8 })
 await app.ready()

@@ -76,6 +76,20 @@ t.test('an unknown key verifies nothing, and asking for its MAC is a defect', (t
   t.end()
 })
 
+t.test('secrets are replaced in use, and a list that is refused changes nothing', (t) => {
+  const live = createServerKeys([FIRST])
+  const mac = live.macWithCurrent('refresh', 'message')
+  live.replace([SECOND, FIRST])
+  t.equal(live.current, secondByte)
+  t.ok(live.verify('refresh', firstByte, 'message', mac), 'the one before still verifies')
+  t.throws(() => live.replace([]), /holds no secret/)
+  t.throws(() => live.replace([FIRST, FIRST]), /share a key byte/)
+  t.equal(live.current, secondByte)
+  live.replace([SECOND])
+  t.notOk(live.verify('refresh', firstByte, 'message', mac), 'and then no longer')
+  t.end()
+})
+
 t.test('an empty ring and two kids of one name byte are refused', (t) => {
   t.throws(() => createServerKeys([]), /holds no secret/)
   t.throws(() => createServerKeys([FIRST, { ...SECOND, kid: FIRST.kid }]), /share a key byte/)

@@ -3,6 +3,7 @@ import type { Test } from 'tap'
 import type { RunnableConfig, World } from '../../src/app.ts'
 import { buildApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
+import { keySourceOf } from '../../src/key-source.ts'
 import { createTestDatabase } from './postgres.ts'
 
 /** Fixed, so that replicas in different processes agree; of tests alone. */
@@ -22,20 +23,25 @@ export type Settings = Readonly<Record<string, string>>
 
 /** The configuration of a test service: cheap hashes, no guards, quiet; `settings` as in the environment. */
 export function testConfig(databaseUrl: string, settings: Settings = {}): RunnableConfig {
-  const config = readConfig({
+  const config = readConfig(testEnvironment(databaseUrl, settings))
+  const { jwtSecrets, serverSecrets } = config
+  if (serverSecrets === undefined) throw new Error('a test service needs its secrets')
+  return { ...config, databaseUrl, jwtSecrets: jwtSecrets ?? [], serverSecrets }
+}
+
+/** Secrets of tests stand in the environment unless a file is named for them; an empty setting is none. */
+function testEnvironment(databaseUrl: string, settings: Settings): Settings {
+  const secrets = Object.entries(TEST_SECRETS).filter(([name]) => settings[`${name}_FILE`] === undefined)
+  return {
     NODE_ENV: 'test',
     DATABASE_URL: databaseUrl,
     PUBLIC_URL: 'http://keyturn.test',
     BCRYPT_COST: '4',
     RATE_LIMIT: 'off',
     LOG_LEVEL: process.env['TEST_LOG'] ?? 'silent',
-    ...TEST_SECRETS,
+    ...Object.fromEntries(secrets),
     ...settings,
-  })
-  const { jwtSecrets, serverSecrets } = config
-  if (jwtSecrets === undefined || serverSecrets === undefined)
-    throw new Error('a test service needs its secrets')
-  return { ...config, databaseUrl, jwtSecrets, serverSecrets }
+  }
 }
 
 /** A service over real HTTP on a database of its own, or on that of `beside`, as a second replica. */
@@ -46,7 +52,7 @@ export async function startApp(
 ): Promise<TestApp> {
   const databaseUrl = beside?.databaseUrl ?? (await createTestDatabase(t)).url
   const config = testConfig(databaseUrl, settings)
-  const app = await buildApp(config, world)
+  const app = await buildApp(config, world, keySourceOf(config, testEnvironment(databaseUrl, settings)))
   t.teardown(() => app.close())
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   return { app, url, config, databaseUrl }

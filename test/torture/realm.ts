@@ -20,6 +20,7 @@ export const POLICY: Policy = {
   limitsLogins: true,
   ownMail: { sender: 'no-reply', domains: ['auth.example.com'] },
   passwordHistory: 0,
+  audiences: [],
 }
 
 const SECRETS = [

@@ -140,8 +140,10 @@ export function createReplica({ world, chance, memory, witness, policy, locked }
     mint: (_account, _sessionId, generation) => ({
       token: `${generation}:${world.now + policy.accessTtlSeconds * 1000}`,
       expiresIn: Math.floor(policy.accessTtlSeconds * chance.between(0.95, 1)),
+      forAudiences: [],
     }),
     verify: notPart,
+    forget: notPart,
   }
   const revoked: RevokedSessions = {
     has: () => knowsRevoked,

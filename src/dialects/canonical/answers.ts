@@ -32,6 +32,12 @@ const Refresh = {
 const Rest = {
   token_type: Type.Literal('Bearer'),
   expires_in: Type.Integer({ description: 'Life of the access token in seconds' }),
+  access_for: Type.Optional(
+    Type.Record(Type.String(), Type.String(), {
+      description:
+        'Access tokens for other services, by the audience that was asked for; they open nothing here',
+    }),
+  ),
   refresh_expires_in: Type.Integer({
     description: 'Life of the refresh token in seconds, if it is not used',
   }),
@@ -71,6 +77,7 @@ function accessAnswer(grant: Grant): Static<typeof CookieTokenAnswer> {
     access: grant.access,
     token_type: 'Bearer',
     expires_in: grant.expiresIn,
+    ...(grant.forAudiences.length > 0 && { access_for: Object.fromEntries(grant.forAudiences) }),
     refresh_expires_in: grant.refreshExpiresIn,
     user: {
       id: account.id,

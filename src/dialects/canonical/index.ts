@@ -20,7 +20,7 @@ import { loadWidgetsAction, saveWidgetsAction } from './widgets.ts'
 export const canonical: Dialect = {
   name: 'canonical',
   refuse: ({ publicUrl }) => refuseWithProblem(publicUrl),
-  mount(app, { prefix, publicUrl, passwordMinLength, cookie }) {
+  mount(app, { prefix, publicUrl, passwordMinLength, cookie, audiences }) {
     const manner = {
       name: 'canonical',
       tag: 'Sessions and accounts',
@@ -37,8 +37,8 @@ export const canonical: Dialect = {
     endpoint(app, manner, '/register', 'Register', { POST: registerAction(cookie) })
     endpoint(app, manner, '/verify-email', 'Verify e-mail', { GET: verify.page, POST: verify.confirm })
     endpoint(app, manner, '/resend-verification', 'Resend verification', { POST: verify.resend })
-    endpoint(app, manner, '/token', 'Token', { POST: tokenAction(cookie) })
-    endpoint(app, manner, '/refresh', 'Refresh', { POST: refreshAction(cookie) })
+    endpoint(app, manner, '/token', 'Token', { POST: tokenAction(cookie, audiences) })
+    endpoint(app, manner, '/refresh', 'Refresh', { POST: refreshAction(cookie, audiences) })
     endpoint(app, manner, '/check-auth-status', 'Check auth status', { GET: checkAuthStatusAction })
     endpoint(app, manner, '/logout', 'Logout', { POST: logoutAction(cookie) })
     endpoint(app, manner, '/logoutall', 'Logout everywhere', { POST: logoutAllAction(cookie) })

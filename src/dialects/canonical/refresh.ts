@@ -5,12 +5,15 @@ import { callerOf } from '../../plugins/caller.ts'
 import { action } from '../../plugins/endpoint.ts'
 import type { RefreshCookie } from '../refresh-cookie.ts'
 import { tokenAnswers, withProblems } from './answers.ts'
+import { audienceField, audiencesIn } from './audience.ts'
 
-const Body = Type.Object(
-  { refresh: Type.String({ minLength: 1, maxLength: 512 }) },
-  { additionalProperties: false },
-)
-const NoBody = Type.Object({}, { additionalProperties: false })
+const bodyWith = (audiences: readonly string[]) =>
+  Type.Object(
+    { refresh: Type.String({ minLength: 1, maxLength: 512 }), ...audienceField(audiences) },
+    { additionalProperties: false },
+  )
+const bodyWithout = (audiences: readonly string[]) =>
+  Type.Object({ ...audienceField(audiences) }, { additionalProperties: false })
 
 const Headers = Type.Object({
   'Idempotency-Key': Type.Optional(
@@ -25,7 +28,7 @@ const Headers = Type.Object({
 const RETRY =
   ' If no answer comes, send the same request again, with the same Idempotency-Key. The header Keyturn-Refresh of the answer says rotated, replayed, lost-answer, healed or kept.'
 
-export function refreshAction(cookie: RefreshCookie | undefined) {
+export function refreshAction(cookie: RefreshCookie | undefined, audiences: readonly string[]) {
   const { schema, answer } = tokenAnswers(cookie)
   const shared = {
     guard: 'refresh',
@@ -36,8 +39,9 @@ export function refreshAction(cookie: RefreshCookie | undefined) {
 
   async function exchange(request: FastifyRequest, reply: FastifyReply, token: string | undefined) {
     if (token === undefined) throw new AuthError('refresh_invalid')
+    const idempotencyKey = idempotencyKeyOf(request.headers['idempotency-key'])
     const refreshed = await request.server.auth.refresh(
-      { token, idempotencyKey: idempotencyKeyOf(request.headers['idempotency-key']) },
+      { token, idempotencyKey, audiences: audiencesIn(request.body) },
       callerOf(request),
     )
     reply.header('keyturn-refresh', refreshed.outcome)
@@ -48,13 +52,13 @@ export function refreshAction(cookie: RefreshCookie | undefined) {
     ? action({
         ...shared,
         description: `Each refresh gives another refresh token: store it before you use it.${RETRY}`,
-        body: Body,
+        body: bodyWith(audiences),
         handle: (request, reply) => exchange(request, reply, request.body.refresh),
       })
     : action({
         ...shared,
         description: `The refresh token travels in a cookie, and only pages of an allowed Origin may have it sent.${RETRY}`,
-        body: NoBody,
+        body: bodyWithout(audiences),
         handle: (request, reply) => exchange(request, reply, cookie.read(request)),
       })
 }

@@ -5,17 +5,20 @@ import { callerOf } from '../../plugins/caller.ts'
 import { action } from '../../plugins/endpoint.ts'
 import type { RefreshCookie } from '../refresh-cookie.ts'
 import { tokenAnswers, withProblems } from './answers.ts'
+import { audienceField, audiencesIn } from './audience.ts'
 
-const Body = Type.Object(
-  {
-    username: Type.Optional(Type.String({ minLength: 1, maxLength: 400 })),
-    email: Type.Optional(Type.String({ minLength: 1, maxLength: 320 })),
-    password: Type.String({ minLength: 1, maxLength: 1024 }),
-  },
-  { additionalProperties: false, description: 'Either username or email, and the password.' },
-)
+const bodyWith = (audiences: readonly string[]) =>
+  Type.Object(
+    {
+      username: Type.Optional(Type.String({ minLength: 1, maxLength: 400 })),
+      email: Type.Optional(Type.String({ minLength: 1, maxLength: 320 })),
+      password: Type.String({ minLength: 1, maxLength: 1024 }),
+      ...audienceField(audiences),
+    },
+    { additionalProperties: false, description: 'Either username or email, and the password.' },
+  )
 
-export function tokenAction(cookie: RefreshCookie | undefined) {
+export function tokenAction(cookie: RefreshCookie | undefined, audiences: readonly string[]) {
   const { schema, answer } = tokenAnswers(cookie)
   return action({
     guard: 'login',
@@ -25,13 +28,14 @@ export function tokenAction(cookie: RefreshCookie | undefined) {
         ? 'Store the refresh token before you use what came with it.'
         : 'The refresh token comes in a cookie; from another origin, ask with credentials. One that was there before is' +
           ' replaced, and its session ends.',
-    body: Body,
+    body: bodyWith(audiences),
     answers: withProblems({ 200: schema }),
     async handle(request, reply) {
       const former = cookie?.read(request)
       const { username, email, password } = request.body
       const credentials = withIdentifier(username, email, password)
-      const grant = await request.server.auth.logIn(credentials, callerOf(request))
+      const wanted = audiencesIn(request.body)
+      const grant = await request.server.auth.logIn(credentials, callerOf(request), wanted)
       await endFormer(request, former)
       return answer(reply, grant)
     },

@@ -121,7 +121,7 @@ export async function buildApp(
     poolMax: config.databasePoolMax,
     refreshIdleTtlSeconds,
   })
-  await app.register(revocationsPlugin, { accessTtlSeconds })
+  await app.register(revocationsPlugin, { ...world, accessTtlSeconds, databaseUrl: config.databaseUrl })
   await app.register(seenPlugin)
   await app.register(sweeperPlugin, { ages: config, random: world.random })
   await app.register(bcryptPoolPlugin, { cost: config.bcryptCost })

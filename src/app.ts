@@ -32,9 +32,11 @@ import { pagesPlugin } from './plugins/pages.ts'
 import { profilePlugin } from './plugins/profile.ts'
 import { refusal } from './plugins/refusal.ts'
 import { logSerializers, requestLogPlugin } from './plugins/request-log.ts'
+import { revocationFeedPlugin } from './plugins/revocation-feed.ts'
 import { revocationsPlugin } from './plugins/revocations.ts'
 import { securityHeadersPlugin } from './plugins/security-headers.ts'
 import { seenPlugin } from './plugins/seen.ts'
+import { serviceClientsPlugin } from './plugins/service-clients.ts'
 import { sweeperPlugin } from './plugins/sweeper.ts'
 import { wellKnownPlugin } from './plugins/well-known.ts'
 
@@ -113,6 +115,7 @@ export async function buildApp(
   await app.register(bodies)
   await app.register(metricsPlugin)
   await app.register(profilePlugin, { schema: config.profileSchema, claimNames: config.profileClaims })
+  await app.register(serviceClientsPlugin, { clients: config.serviceClients })
   await app.register(guardsPlugin, { enabled: config.rateLimit })
 
   const { refreshIdleTtlSeconds, accessTtlSeconds } = config
@@ -155,6 +158,7 @@ export async function buildApp(
 
   await app.register(openApiPlugin, { manner })
   await app.register(healthPlugin, { manner })
+  await app.register(revocationFeedPlugin, { manner, accessTtlSeconds })
   await app.register(errorPagesPlugin, { manner, words: WORDS })
   await app.register(wellKnownPlugin, { manner, changePasswordUrl: `${home}/request-reset` })
   if (opensMailbox(config)) await app.register(devMailboxPlugin, { manner })

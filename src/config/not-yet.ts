@@ -12,7 +12,6 @@ import { given } from './texts.ts'
 export const notYet: Readonly<Record<string, Default | undefined>> = {
   JWT_ALGORITHM: 'HS256',
   JWT_PRIVATE_KEYS_FILE: undefined,
-  SERVICE_CLIENTS: undefined,
   METRICS_PORT: undefined,
   JWT_AUDIENCE_KEYS: undefined,
   AUTHTOKEN_TTL: '30d',

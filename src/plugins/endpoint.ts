@@ -143,6 +143,7 @@ function addRoute(
       ...(query === undefined ? {} : { querystring: query }),
       ...(params === undefined ? {} : { params }),
       ...(guard === 'access_token' ? { security: [{ access: [] }] } : {}),
+      ...(guard === 'service' ? { security: [{ service: [] }] } : {}),
     },
     handler: (request, reply) =>
       // Fastify has validated what the action's schemas describe.

@@ -15,10 +15,18 @@ declare module 'fastify' {
 
 /**
  * What stands before a route, one guard per verb and shared by all dialects: five dialects do not give five times
- * the guesses. `open` and `access_token` count nothing; `access_token` is let through by the dialect, which knows
+ * the guesses. `open`, `service` and `access_token` count nothing; `service` asks for credentials of SERVICE_CLIENTS; `access_token` is let through by the dialect, which knows
  * where its clients put the token. The limit of refreshes is per session and taken by the verb itself.
  */
-export type GuardName = 'open' | 'access_token' | 'login' | 'register' | 'letter' | 'link' | 'refresh'
+export type GuardName =
+  | 'open'
+  | 'access_token'
+  | 'login'
+  | 'register'
+  | 'letter'
+  | 'link'
+  | 'refresh'
+  | 'service'
 
 /** Refuses a request that comes too often: @throws AuthError `rate_limited`. */
 export type Guard = (request: FastifyRequest) => Promise<void>
@@ -68,6 +76,7 @@ export const guardsPlugin = fp<GuardsPluginOptions>(
       open: undefined,
       access_token: undefined,
       refresh: undefined,
+      service: async (request) => app.serviceClients.check(request),
       login: perAddress('login'),
       register: perAddress('register'),
       letter: perAddress('letter'),
@@ -75,7 +84,7 @@ export const guardsPlugin = fp<GuardsPluginOptions>(
     })
     app.decorate('refreshLimit', enabled ? createRefreshLimit(Date.now) : { take: () => undefined })
   },
-  { name: 'guards' },
+  { name: 'guards', dependencies: ['service-clients'] },
 )
 
 /** A window of a minute per session, opened by its first refresh. */

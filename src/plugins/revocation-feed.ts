@@ -10,6 +10,13 @@ import type { Revocation } from '../core/revocation-log.ts'
 import type { Manner } from './endpoint.ts'
 import { action, endpoint } from './endpoint.ts'
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Those who follow the revocations of this replica at this moment. */
+    readonly revocationReaders: { readonly waiting: number }
+  }
+}
+
 export interface RevocationFeedOptions {
   readonly manner: Manner
   /** The longest life of an access token, seconds. */
@@ -51,6 +58,17 @@ export const revocationFeedPlugin = fp<RevocationFeedOptions>(
     const keptSeconds = accessTtlSeconds + revocations.slackSeconds
     const waiting = new Set<() => void>()
     let isEnding = false
+
+    app.decorate('revocationReaders', {
+      get waiting() {
+        return waiting.size
+      },
+    })
+    app.metrics.addGauges(() => [
+      '# HELP keyturn_revocations_readers Services that wait for the next revocation.',
+      '# TYPE keyturn_revocations_readers gauge',
+      `keyturn_revocations_readers ${waiting.size}`,
+    ])
 
     function wakeAll(): void {
       for (const wake of waiting) wake()
@@ -160,7 +178,7 @@ export const revocationFeedPlugin = fp<RevocationFeedOptions>(
     })
     endpoint(app, manner, '/revocations', 'Revocations', { GET: follow })
   },
-  { name: 'revocation-feed', dependencies: ['revocations', 'guards', 'health', 'auth'] },
+  { name: 'revocation-feed', dependencies: ['revocations', 'guards', 'health', 'auth', 'metrics'] },
 )
 
 function waitOf(text = '0'): number {

@@ -11,6 +11,7 @@ import { requireAccessToken } from './dialects/bearer.ts'
 import { refuseWithProblem, WORDS } from './dialects/canonical/errors.ts'
 import { canonical } from './dialects/canonical/index.ts'
 import { mountDialect, speakRefusals } from './dialects/dialect.ts'
+import { oauth } from './dialects/oauth/index.ts'
 import { createRefreshCookie } from './dialects/refresh-cookie.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { bcryptPoolPlugin } from './plugins/bcrypt-pool.ts'
@@ -165,16 +166,23 @@ export async function buildApp(
   const cookie = config.refreshCookie
     ? createRefreshCookie([new URL(publicUrl).origin, ...config.corsOrigins])
     : undefined
-  for (const prefix of prefixes) {
-    const options = {
-      prefix,
-      publicUrl,
-      emailVerification,
-      passwordMinLength: config.passwordMinLength,
-      cookie,
-    }
-    await mountDialect(app, canonical, options)
+  const spoken = {
+    publicUrl,
+    emailVerification,
+    passwordMinLength: config.passwordMinLength,
+    cookie,
   }
+  const metadata = {
+    issuer: config.jwtIssuer,
+    publicUrl,
+    home,
+    // Only once access tokens are signed with a private key: `${publicUrl}/.well-known/jwks.json`.
+    jwksUrl: undefined,
+    grants: cookie === undefined,
+    hasServiceClients: app.serviceClients.exist,
+  }
+  await mountDialect(app, oauth(metadata), { ...spoken, prefix: '' })
+  for (const prefix of prefixes) await mountDialect(app, canonical, { ...spoken, prefix })
   app.setNotFoundHandler((request, reply) => refuse(refusal('not_found'), request, reply))
   return app
 }

@@ -7,10 +7,12 @@ import { checkStatus } from './check-status.ts'
 import { deleteAccount } from './delete-account.ts'
 import { AuthError } from './errors.ts'
 import type { Grant } from './grant.ts'
+import type { Introspection } from './introspect.ts'
+import { introspect } from './introspect.ts'
 import type { Credentials } from './log-in.ts'
 import { logIn } from './log-in.ts'
 import type { LogOut } from './log-out.ts'
-import { logOut, logOutEverywhere } from './log-out.ts'
+import { logOut, logOutEverywhere, revokeToken } from './log-out.ts'
 import type { EventPage } from './own-records.ts'
 import { endOwnSession, listEvents, listSessions } from './own-records.ts'
 import type { Passwords } from './password.ts'
@@ -73,6 +75,8 @@ export interface Auth {
   checkStatus(token: string | undefined): AccessClaims
   logOut(tokens: LogOut, caller: Caller): Promise<void>
   logOutEverywhere(claims: AccessClaims, caller: Caller): Promise<number>
+  introspect(token: string): Promise<Introspection | undefined>
+  revokeToken(token: string, caller: Caller): Promise<void>
   findAccount(claims: AccessClaims): Promise<Account>
   updateAccount(claims: AccessClaims, edit: AccountEdit, caller: Caller): Promise<Account>
   deleteAccount(claims: AccessClaims, password: string, caller: Caller): Promise<void>
@@ -106,6 +110,8 @@ export function createAuth(needs: AuthNeeds): Auth {
     checkStatus: (token) => checkStatus(needs, token),
     logOut: (tokens, caller) => logOut(needs, tokens, caller),
     logOutEverywhere: (claims, caller) => logOutEverywhere(needs, claims, caller),
+    introspect: (token) => introspect(needs, token),
+    revokeToken: (token, caller) => revokeToken(needs, token, caller),
     updateAccount: (claims, edit, caller) => updateAccount(needs, claims, edit, caller),
     deleteAccount: (claims, password, caller) => deleteAccount(needs, claims, password, caller),
     requestReset: (email, caller) => requestReset(needs, email, caller),

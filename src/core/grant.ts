@@ -1,6 +1,7 @@
 import { v7 as uuidV7 } from 'uuid'
 import type { AuthNeeds } from './auth.ts'
-import type { Account, Caller, NewSession, SessionView } from './ports.ts'
+import type { Policy } from './policy.ts'
+import type { Account, Caller, NewSession, Session, SessionView } from './ports.ts'
 import type { RefreshToken } from './refresh-token.ts'
 import { encodeRefreshToken } from './refresh-token.ts'
 
@@ -21,7 +22,6 @@ export interface Grant {
 export function makeGrant(needs: GrantNeeds, view: SessionView): Grant {
   const { session, account, now } = view
   const { token, expiresIn } = needs.accessTokens.mint(account, session.id, session.generation)
-  const idleEnd = session.rotates ? session.rotatedAt + needs.policy.refreshIdleTtlSeconds * 1000 : Infinity
   return {
     access: token,
     expiresIn,
@@ -30,10 +30,19 @@ export function makeGrant(needs: GrantNeeds, view: SessionView): Grant {
       sessionId: session.id,
       generation: session.generation,
     }),
-    refreshExpiresIn: Math.max(0, Math.floor((Math.min(session.expiresAt, idleEnd) - now) / 1000)),
+    refreshExpiresIn: Math.max(0, Math.floor((refreshEndsAt(needs.policy, session) - now) / 1000)),
     account,
     sessionId: session.id,
   }
+}
+
+/** When a refresh token ends that is not used, milliseconds since 1970 by the database's clock. */
+export function refreshEndsAt(
+  policy: Pick<Policy, 'refreshIdleTtlSeconds'>,
+  session: Pick<Session, 'rotates' | 'rotatedAt' | 'expiresAt'>,
+): number {
+  const idleEnd = session.rotates ? session.rotatedAt + policy.refreshIdleTtlSeconds * 1000 : Infinity
+  return Math.min(session.expiresAt, idleEnd)
 }
 
 /** A session to be made for the caller, with the lifetime of the policy. */

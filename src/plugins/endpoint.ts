@@ -132,7 +132,9 @@ function addRoute(
     method,
     config: { ...(besideRefusal && { besideRefusal }), ...(page && { page }) },
     ...(documentMaxBytes === undefined ? {} : { bodyLimit: documentMaxBytes }),
-    onRequest: guard === 'access_token' ? manner.requireAccessToken : (count ?? []),
+    ...(guard === 'token'
+      ? { preValidation: count ?? [] }
+      : { onRequest: guard === 'access_token' ? manner.requireAccessToken : (count ?? []) }),
     schema: {
       summary,
       tags: [manner.tag],

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { AuthError } from '../../core/errors.ts'
 import { callerOf } from '../../plugins/caller.ts'
 import { action } from '../../plugins/endpoint.ts'
+import { idempotencyKeyOf } from '../idempotency-key.ts'
 import type { RefreshCookie } from '../refresh-cookie.ts'
 import { tokenAnswers, withProblems } from './answers.ts'
 
@@ -27,7 +28,7 @@ export function refreshAction(cookie: RefreshCookie | undefined) {
   async function exchange(request: FastifyRequest, reply: FastifyReply, token: string | undefined) {
     if (token === undefined) throw new AuthError('refresh_invalid')
     const refreshed = await request.server.auth.refresh(
-      { token, idempotencyKey: idempotencyKeyOf(request.headers['idempotency-key']) },
+      { token, idempotencyKey: idempotencyKeyOf(request) },
       callerOf(request),
     )
     reply.header('keyturn-refresh', refreshed.outcome)
@@ -47,12 +48,4 @@ export function refreshAction(cookie: RefreshCookie | undefined) {
         body: NoBody,
         handle: (request, reply) => exchange(request, reply, cookie.read(request)),
       })
-}
-
-/** Node joins a header that came twice with a comma, and makes a list of some: neither is one key. */
-function idempotencyKeyOf(header: string | string[] | undefined): string | undefined {
-  if (Array.isArray(header)) {
-    throw new AuthError('validation_failed', { fields: { 'Idempotency-Key': ['Send this header once.'] } })
-  }
-  return header
 }

@@ -13,7 +13,7 @@ export const grantFields = {
   grant_type: Type.Optional(
     Type.String({ maxLength: 64, description: `${GRANT}, for clients that speak OAuth 2.0; nothing else` }),
   ),
-  refresh_token: Type.Optional(Type.String({ maxLength: 512, description: 'With grant_type' })),
+  refresh_token: Type.Optional(Type.String({ maxLength: 4096, description: 'With grant_type' })),
   client_id: Type.Optional(
     Type.String({
       maxLength: 256,

@@ -3,7 +3,7 @@ import { confirmEmailChange, requestEmailChange, undoEmailChange } from './chang
 import type { NewPassword } from './change-password.ts'
 import { changePassword } from './change-password.ts'
 import type { AccountChangeStore, OwnRecords, OwnSession, WidgetStore } from './change-ports.ts'
-import { checkStatus } from './check-status.ts'
+import { checkStatus, nextCheckIn } from './check-status.ts'
 import { deleteAccount } from './delete-account.ts'
 import { AuthError } from './errors.ts'
 import type { Grant } from './grant.ts'
@@ -59,6 +59,8 @@ export interface AuthNeeds {
   readonly outbox: Outbox
   /** Milliseconds since 1970, by the clock that access tokens are judged by. */
   readonly now: () => number
+  /** From 0 up to 1. */
+  readonly random: () => number
   /** Counts a refresh verdict for the metrics. */
   readonly count: (verdict: RefreshOutcome | 'overtaken' | 'theft' | 'refused') => void
 }
@@ -73,6 +75,8 @@ export interface Auth {
   logIn(credentials: Credentials, caller: Caller): Promise<Grant>
   refresh(request: RefreshRequest, caller: Caller): Promise<Refreshed>
   checkStatus(token: string | undefined): AccessClaims
+  /** When whoever polls should ask again about a token that lives so long, in whole seconds. */
+  nextCheckIn(expiresInSeconds: number): number
   logOut(tokens: LogOut, caller: Caller): Promise<void>
   logOutEverywhere(claims: AccessClaims, caller: Caller): Promise<number>
   introspect(token: string): Promise<Introspection | undefined>
@@ -108,6 +112,7 @@ export function createAuth(needs: AuthNeeds): Auth {
     logIn: (credentials, caller) => logIn(needs, credentials, caller),
     refresh: (request, caller) => refresh(needs, request, caller),
     checkStatus: (token) => checkStatus(needs, token),
+    nextCheckIn: (expiresInSeconds) => nextCheckIn(expiresInSeconds, needs.random),
     logOut: (tokens, caller) => logOut(needs, tokens, caller),
     logOutEverywhere: (claims, caller) => logOutEverywhere(needs, claims, caller),
     introspect: (token) => introspect(needs, token),

@@ -9,6 +9,7 @@ import { encodeCursor, judgeCursor } from '../core/revocation-cursor.ts'
 import type { Revocation } from '../core/revocation-log.ts'
 import type { Manner } from './endpoint.ts'
 import { action, endpoint } from './endpoint.ts'
+import { createWaitingRoom } from './waiting-room.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -24,7 +25,7 @@ export interface RevocationFeedOptions {
 }
 
 const WAIT_MAX_SECONDS = 30
-/** Each holds a socket and little else. Whoever comes beyond that is answered at once. */
+/** Whoever comes beyond that is answered at once. */
 const WAITING_MAX = 1000
 /** A reader who is sent to another replica each time is told things twice, and must not come back at once for that. */
 const TWICE_TOLD_PAUSE_MS = 500
@@ -56,51 +57,20 @@ export const revocationFeedPlugin = fp<RevocationFeedOptions>(
   async (app, { manner, accessTtlSeconds }) => {
     const { revocations } = app
     const keptSeconds = accessTtlSeconds + revocations.slackSeconds
-    const waiting = new Set<() => void>()
-    let isEnding = false
-
-    app.decorate('revocationReaders', {
-      get waiting() {
-        return waiting.size
-      },
-    })
+    const room = createWaitingRoom(WAITING_MAX)
+    app.decorate('revocationReaders', room)
     app.metrics.addGauges(() => [
       '# HELP keyturn_revocations_readers Services that wait for the next revocation.',
       '# TYPE keyturn_revocations_readers gauge',
-      `keyturn_revocations_readers ${waiting.size}`,
+      `keyturn_revocations_readers ${room.waiting}`,
     ])
 
-    function wakeAll(): void {
-      for (const wake of waiting) wake()
-    }
-    function end(): void {
-      isEnding = true
-      wakeAll()
-    }
-    revocations.onLearnt(wakeAll)
-    app.health.whenDraining(end)
+    revocations.onLearnt(room.wakeAll)
+    app.health.whenDraining(room.end)
     app.addHook('preClose', (done) => {
-      end()
+      room.end()
       done()
     })
-
-    /** Until something is learnt, the time is over, the service ends or the reader has gone. */
-    function news(request: FastifyRequest, ms: number): Promise<void> {
-      if (isEnding || waiting.size >= WAITING_MAX) return Promise.resolve()
-      // The server takes a socket that says nothing for so long for dead.
-      request.raw.socket.setTimeout(ms + 5000)
-      return new Promise((resolve) => {
-        const wake = () => {
-          clearTimeout(timer)
-          waiting.delete(wake)
-          request.raw.socket.off('close', wake)
-          resolve()
-        }
-        const timer = setTimeout(wake, ms)
-        waiting.add(wake)
-        request.raw.socket.once('close', wake)
-      })
-    }
 
     // Another way of telling the same, such as a Token Status List, is another writer over this view.
     function* written(telling: Telling, known: Knowledge): Generator<string> {
@@ -166,9 +136,9 @@ export const revocationFeedPlugin = fp<RevocationFeedOptions>(
         let known = revocations.known()
         const before = judgeCursor(after, known)
         const hasNothing = before.kind === 'behind' && before.position === known.position
-        if (waitMs > 0 && (hasNothing || isKnown(known))) await news(request, waitMs)
+        if (waitMs > 0 && (hasNothing || isKnown(known))) await room.wait(request, waitMs)
         else if (waitMs > 0 && before.kind === 'since')
-          await news(request, Math.min(waitMs, TWICE_TOLD_PAUSE_MS))
+          await room.wait(request, Math.min(waitMs, TWICE_TOLD_PAUSE_MS))
 
         known = revocations.known()
         reply.headers({ 'cache-control': 'private, no-cache', etag: tag(known) })

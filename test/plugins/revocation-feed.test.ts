@@ -1,6 +1,8 @@
 import { gzipSync } from 'node:zlib'
+import Fastify from 'fastify'
 import { decodeJwt } from 'jose'
 import t from 'tap'
+import { createWaitingRoom } from '../../src/plugins/waiting-room.ts'
 import { register, signedIn, signIn } from '../helpers/accounts.ts'
 import type { Settings, TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
@@ -144,6 +146,24 @@ t.test('draining ends every long poll at once with what is known, and so does cl
   t.equal((await waiting).status, 200)
   await closing
   t.ok(performance.now() - began < 6000)
+})
+
+t.test('when too many wait, who comes then is answered at once', async (t) => {
+  const app = Fastify()
+  const room = createWaitingRoom(2)
+  app.get('/', async (request) => {
+    await room.wait(request, 30_000)
+    return 'woken'
+  })
+  t.teardown(() => app.close())
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  const asked = [fetch(url), fetch(url)]
+  while (room.waiting < 2) await new Promise((resolve) => setImmediate(resolve))
+  t.equal(await (await fetch(url)).text(), 'woken')
+  t.equal(room.waiting, 2)
+  room.wakeAll()
+  await Promise.all(asked)
+  t.equal(room.waiting, 0)
 })
 
 t.test('the ETag changes with what is known: without news If-None-Match is 304, or waits', async (t) => {

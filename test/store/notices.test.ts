@@ -7,11 +7,11 @@ import t from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { startEmbeddedPostgres } from '../../src/store/embedded.ts'
 import { migrate } from '../../src/store/migrate.ts'
-import type { Person } from '../helpers/accounts.ts'
+import type { Person, Tokens } from '../helpers/accounts.ts'
 import { register, signIn } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp, testConfig } from '../helpers/app.ts'
-import { bearer, get, post } from '../helpers/client.ts'
+import { bearer, get, post, untilAnswered } from '../helpers/client.ts'
 import type { GateOptions } from '../helpers/gate.ts'
 import { gateTo } from '../helpers/gate.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -146,7 +146,9 @@ t.test('a storm of sign-outs shares its notices, none of which is part of a sign
   const there = await startApp(t, {}, { beside: here })
   await untilListening([here, there])
   const person = await register(here)
-  const sessions = await Promise.all(Array.from({ length: 60 }, () => signIn(here, person)))
+  // One after the other: hashing refuses what it cannot do soon.
+  const sessions: Tokens[] = []
+  while (sessions.length < 60) sessions.push(await signIn(here, person))
   const ear = new pg.Client(here.databaseUrl)
   await ear.connect()
   t.teardown(() => ear.end())
@@ -158,7 +160,11 @@ t.test('a storm of sign-outs shares its notices, none of which is part of a sign
   })
   await ear.query('LISTEN keyturn_revoked')
   const began = performance.now()
-  await Promise.all(sessions.map(({ access }) => post(`${here.url}/logout`, {}, { headers: bearer(access) })))
+  await Promise.all(
+    sessions.map(({ access }) =>
+      untilAnswered(() => post(`${here.url}/logout`, {}, { headers: bearer(access) })),
+    ),
+  )
   for (const { access } of sessions)
     while ((await get(`${there.url}/check-auth-status`, access)).status !== 401) await pause(5)
   const took = performance.now() - began

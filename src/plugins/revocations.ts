@@ -35,9 +35,12 @@ export interface RevocationsPluginOptions {
   readonly now: () => number
   /** From 0 up to 1. */
   readonly random: () => number
+  readonly pollEveryMs?: number
 }
 
-const POLL_SECONDS = 1
+const POLL_EVERY_MS = 1000
+/** Each so many-th poll, once a minute, asks for everything: somebody may have revoked by hand, and taken long. */
+const POLLS_PER_MINUTE = LATE_WITHIN_SECONDS
 /** How far back a poll looks that was asked for by a notice: what commits later than that, the next full one finds. */
 const NOTICE_OVERLAP_SECONDS = 2
 /** After each poll, before the next notice is obeyed: in a storm a replica neither asks all the time nor learns late. */
@@ -52,7 +55,7 @@ const CHANNEL = 'keyturn_revoked'
  * stays as it is, and so does the service of those who only verify.
  */
 export const revocationsPlugin = fp<RevocationsPluginOptions>(
-  async (app, { accessTtlSeconds, databaseUrl, now, random }) => {
+  async (app, { accessTtlSeconds, databaseUrl, now, random, pollEveryMs = POLL_EVERY_MS }) => {
     const keepSeconds = accessTtlSeconds + SLACK_SECONDS
     const log = createRevocationLog()
     const life = randomBytes(LIFE_BYTES)
@@ -77,20 +80,35 @@ export const revocationsPlugin = fp<RevocationsPluginOptions>(
       for (const learnt of listeners) learnt()
     }
 
+    /** Also what was committed later than anybody counts with, which no other poll would find. */
+    async function pollAll(): Promise<void> {
+      const [before, late] = [log.last, clock - COMMIT_WITHIN_SECONDS * 1000]
+      await poll(undefined, keepSeconds)
+      for (const { revokedAt } of log.after(before)) if (revokedAt <= late) lateAt = clock
+    }
+
     let ticks = 0
     let due: 'notice' | 'second' | 'minute' = 'notice'
+    function owe(poll: typeof due): void {
+      if (due !== 'minute' && poll !== 'notice') due = poll
+    }
     async function pollAsDue(): Promise<void> {
-      if (due === 'notice') return void (await poll(clock, NOTICE_OVERLAP_SECONDS))
-      await poll(clock, COMMIT_WITHIN_SECONDS)
-      // What is new even now was committed later than anybody counts with.
-      if (due === 'minute' && (await poll(undefined, keepSeconds)) > 0) lateAt = clock
+      const doing = due
       due = 'notice'
+      try {
+        if (doing === 'minute') await pollAll()
+        else await poll(clock, doing === 'second' ? COMMIT_WITHIN_SECONDS : NOTICE_OVERLAP_SECONDS)
+      } catch (error) {
+        // A short look back would not do for the first answer after a while without.
+        owe(doing)
+        throw error
+      }
     }
 
     let closed = false
     async function keepPolling(): Promise<void> {
       while (!closed) {
-        await bell.wait(POLL_SECONDS)
+        await bell.wait(pollEveryMs / 1000)
         if (closed) return
         await pollAsDue().catch((error) => app.log.warn({ err: error }, 'revocations could not be polled'))
         await new Promise((resolve) => setTimeout(resolve, PAUSE_MS).unref())
@@ -100,9 +118,9 @@ export const revocationsPlugin = fp<RevocationsPluginOptions>(
     await poll(undefined, keepSeconds)
     const ticking = setInterval(() => {
       ticks += 1
-      if (due !== 'minute') due = ticks % LATE_WITHIN_SECONDS === 0 ? 'minute' : 'second'
+      owe(ticks % POLLS_PER_MINUTE === 0 ? 'minute' : 'second')
       bell.ring()
-    }, POLL_SECONDS * 1000).unref()
+    }, pollEveryMs).unref()
     const notices = openNotices({
       url: databaseUrl,
       channel: CHANNEL,

@@ -10,6 +10,7 @@ import { requireAccessToken } from './dialects/bearer.ts'
 import { refuseWithProblem, WORDS } from './dialects/canonical/errors.ts'
 import { canonical } from './dialects/canonical/index.ts'
 import { mountDialect, speakRefusals } from './dialects/dialect.ts'
+import { oauth } from './dialects/oauth/index.ts'
 import { createRefreshCookie } from './dialects/refresh-cookie.ts'
 import { limits } from './limits.ts'
 import { ownMailOf } from './mail/sender.ts'
@@ -35,9 +36,11 @@ import { pagesPlugin } from './plugins/pages.ts'
 import { profilePlugin } from './plugins/profile.ts'
 import { refusal } from './plugins/refusal.ts'
 import { logSerializers, requestLogPlugin } from './plugins/request-log.ts'
+import { revocationFeedPlugin } from './plugins/revocation-feed.ts'
 import { revocationsPlugin } from './plugins/revocations.ts'
 import { securityHeadersPlugin } from './plugins/security-headers.ts'
 import { seenPlugin } from './plugins/seen.ts'
+import { serviceClientsPlugin } from './plugins/service-clients.ts'
 import { sweeperPlugin } from './plugins/sweeper.ts'
 import { wellKnownPlugin } from './plugins/well-known.ts'
 
@@ -104,6 +107,7 @@ export async function buildApp(
   await app.register(bodies)
   await app.register(metricsPlugin)
   await app.register(profilePlugin, { schema: config.profileSchema, claimNames: config.profileClaims })
+  await app.register(serviceClientsPlugin, { clients: config.serviceClients })
   await app.register(guardsPlugin, { enabled: config.rateLimit })
 
   const { refreshIdleTtlSeconds, accessTtlSeconds } = config
@@ -112,7 +116,7 @@ export async function buildApp(
     poolMax: config.databasePoolMax,
     refreshIdleTtlSeconds,
   })
-  await app.register(revocationsPlugin, { accessTtlSeconds })
+  await app.register(revocationsPlugin, { ...world, accessTtlSeconds, databaseUrl: config.databaseUrl })
   await app.register(seenPlugin)
   await app.register(sweeperPlugin, { ages: config, random: world.random })
   await app.register(bcryptPoolPlugin, { cost: config.bcryptCost })
@@ -152,23 +156,30 @@ export async function buildApp(
 
   await app.register(openApiPlugin, { manner })
   await app.register(healthPlugin, { manner })
+  await app.register(revocationFeedPlugin, { manner, accessTtlSeconds })
   await app.register(errorPagesPlugin, { manner, words: WORDS })
   await app.register(wellKnownPlugin, { manner, changePasswordUrl: `${home}/request-reset` })
   if (opensMailbox(config)) await app.register(devMailboxPlugin, { manner })
   const cookie = config.refreshCookie
     ? createRefreshCookie([new URL(publicUrl).origin, ...config.corsOrigins])
     : undefined
-  for (const prefix of prefixes) {
-    const options = {
-      prefix,
-      publicUrl,
-      emailVerification,
-      passwordMinLength: config.passwordMinLength,
-      cookie,
-      audiences: config.jwtAudienceKeys,
-    }
-    await mountDialect(app, canonical, options)
+  const spoken = {
+    publicUrl,
+    emailVerification,
+    passwordMinLength: config.passwordMinLength,
+    cookie,
+    audiences: config.jwtAudienceKeys,
   }
+  const metadata = {
+    issuer: config.jwtIssuer,
+    publicUrl,
+    home,
+    jwksUrl: config.jwtAlgorithm === 'HS256' ? undefined : `${publicUrl}/.well-known/jwks.json`,
+    grants: cookie === undefined,
+    hasServiceClients: app.serviceClients.exist,
+  }
+  await mountDialect(app, oauth(metadata), { ...spoken, prefix: '' })
+  for (const prefix of prefixes) await mountDialect(app, canonical, { ...spoken, prefix })
   app.setNotFoundHandler((request, reply) => refuse(refusal('not_found'), request, reply))
   return app
 }

@@ -9,6 +9,7 @@ import { defaultText, settings as table } from './config/settings.ts'
 import type { Environment } from './config/texts.ts'
 import { given, readText } from './config/texts.ts'
 
+export { ServiceClient } from './config/clients.ts'
 export type { SettingDescription } from './config/describe.ts'
 export { describeSettings } from './config/describe.ts'
 export type { Fault } from './config/faults.ts'

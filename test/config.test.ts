@@ -86,7 +86,7 @@ t.test('every default is the one that the contract lists', async (t) => {
   }
   t.same(
     [...described.keys()],
-    ['PUBLIC_URL', 'MAIL_FROM', 'PAGE_CSS_FILE', 'LOG_LEVEL'],
+    ['PUBLIC_URL', 'MAIL_FROM', 'PAGE_CSS_FILE', 'SERVICE_CLIENTS', 'LOG_LEVEL'],
     'the contract names no default for these',
   )
 })
@@ -129,6 +129,7 @@ t.test('an empty environment is a development service on the loopback', async (t
     pageCss: undefined,
     corsOrigins: [],
     trustProxy: [],
+    serviceClients: [],
     rateLimit: true,
     logLevel: 'info',
     unverifiedTtlSeconds: 7 * 86_400,
@@ -454,6 +455,36 @@ t.test('two kids of SERVER_SECRETS that a refresh token cannot tell apart stop t
   t.ok(readConfig({ JWT_SECRETS: list }), 'access tokens carry the whole kid')
 })
 
+t.test(
+  'SERVICE_CLIENTS takes ids with long secrets, and nothing that a form encoding would change',
+  async (t) => {
+    const [one, two] = [randomBytes(32).toString('base64url'), randomBytes(32).toString('hex')]
+    const clients = readConfig({ SERVICE_CLIENTS: `reports:${one}, billing.eu:${two}` }).serviceClients
+    t.same(
+      clients.map(({ id, secret }) => [id, secret]),
+      [
+        ['reports', one],
+        ['billing.eu', two],
+      ],
+    )
+    t.notOk(inspect(clients).includes(one) || JSON.stringify(clients).includes(one))
+    for (const [problem, value] of [
+      [/no id/, one],
+      [/id that is not/, `re ports:${one}`],
+      [/id that is not/, `:${one}`],
+      [/31 characters/, `reports:${one.slice(0, 31)}`],
+      [/longer than 256/, `reports:${one.repeat(7)}`],
+      [/other characters/, `reports:${one}+/=`],
+      [/other characters/, `reports:${one}%41`],
+      [/fewer than 10 different/, `reports:${'abc'.repeat(20)}`],
+      [/names an id twice/, `reports:${one},reports:${two}`],
+      [/one secret/, `reports:${one},billing:${one}`],
+    ] as const) {
+      t.match(fault({ SERVICE_CLIENTS: value }), { setting: 'SERVICE_CLIENTS', problem }, String(problem))
+    }
+  },
+)
+
 t.test('no message holds the value of a secret setting, whatever is wrong with it', async (t) => {
   const marker = 'Xq7Tz9Lm2Vb4Nc6Rd8Wf'
   const values = [
@@ -471,7 +502,7 @@ t.test('no message holds the value of a secret setting, whatever is wrong with i
   const secrets = describeSettings().filter((each) => each.secret)
   t.same(
     secrets.map((each) => each.name),
-    ['DATABASE_URL', 'JWT_SECRETS', 'SERVER_SECRETS', 'SMTP_URL'],
+    ['DATABASE_URL', 'JWT_SECRETS', 'SERVER_SECRETS', 'SMTP_URL', 'SERVICE_CLIENTS'],
   )
   for (const { name } of secrets) {
     for (const value of values) {
@@ -549,7 +580,7 @@ t.test('names that belong to others are left alone', async (t) => {
 })
 
 t.test('a setting of a later version is refused, unless it is set to what is true already', async (t) => {
-  const later = `SERVICE_CLIENTS=a:b METRICS_PORT=9 AUTHTOKEN_TTL=1d
+  const later = `METRICS_PORT=9 AUTHTOKEN_TTL=1d
     SIGNUP_TTL=1d KNOX_TTL=1d SIMPLEJWT_ROTATE=true SIMPLEJWT_STATUS_REFRESH=true
     SIMPLEJWT_REVEAL_ACCOUNTS=true SIMPLEJWT_ACTIVATE_BY_GET=false ACTIVATED_URL=https://a.example`
   for (const [name = '', value] of later.split(/\s+/).map((each) => each.split('='))) {

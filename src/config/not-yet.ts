@@ -10,7 +10,6 @@ import { given } from './texts.ts'
  * a line with its issue.
  */
 export const notYet: Readonly<Record<string, Default | undefined>> = {
-  SERVICE_CLIENTS: undefined,
   METRICS_PORT: undefined,
   AUTHTOKEN_TTL: '30d',
   SIGNUP_TTL: '24h',

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { serviceClients } from './clients.ts'
 import { Wrong } from './faults.ts'
 import { jsonFile, stylesheet } from './files.ts'
 import { refuseKeysOfTests, secretKeys, serverKeys } from './keys.ts'
@@ -322,6 +323,14 @@ export const settings = {
     default: '',
     about: 'Networks of your reverse proxies, in CIDR form; only their X-Forwarded-* is believed',
     why: 'None: whoever is believed without need chooses the address that his guesses are counted under',
+  }),
+  serviceClients: always({
+    name: 'SERVICE_CLIENTS',
+    value: serviceClients,
+    default: '',
+    secret: true,
+    about: 'Services that may call /introspect, /revoke and /revocations, id:secret,…, by HTTP Basic',
+    why: 'None: what they ask tells whose a token is, and ends sessions',
   }),
   rateLimit: always({
     name: 'RATE_LIMIT',

@@ -3,14 +3,16 @@ import { confirmEmailChange, requestEmailChange, undoEmailChange } from './chang
 import type { NewPassword } from './change-password.ts'
 import { changePassword } from './change-password.ts'
 import type { AccountChangeStore, OwnRecords, OwnSession, WidgetStore } from './change-ports.ts'
-import { checkStatus } from './check-status.ts'
+import { checkStatus, nextCheckIn } from './check-status.ts'
 import { deleteAccount } from './delete-account.ts'
 import { AuthError } from './errors.ts'
 import type { Grant } from './grant.ts'
+import type { Introspection } from './introspect.ts'
+import { introspect } from './introspect.ts'
 import type { Credentials } from './log-in.ts'
 import { logIn } from './log-in.ts'
 import type { LogOut } from './log-out.ts'
-import { logOut, logOutEverywhere } from './log-out.ts'
+import { logOut, logOutEverywhere, revokeToken } from './log-out.ts'
 import type { EventPage } from './own-records.ts'
 import { endOwnSession, listEvents, listSessions } from './own-records.ts'
 import type { Passwords } from './password.ts'
@@ -57,6 +59,8 @@ export interface AuthNeeds {
   readonly outbox: Outbox
   /** Milliseconds since 1970, by the clock that access tokens are judged by. */
   readonly now: () => number
+  /** From 0 up to 1. */
+  readonly random: () => number
   /** Counts a refresh verdict for the metrics. */
   readonly count: (verdict: RefreshOutcome | 'overtaken' | 'theft' | 'refused') => void
 }
@@ -71,8 +75,12 @@ export interface Auth {
   logIn(credentials: Credentials, caller: Caller, audiences?: readonly string[]): Promise<Grant>
   refresh(request: RefreshRequest, caller: Caller): Promise<Refreshed>
   checkStatus(token: string | undefined): AccessClaims
+  /** When whoever polls should ask again about a token that lives so long, in whole seconds. */
+  nextCheckIn(expiresInSeconds: number): number
   logOut(tokens: LogOut, caller: Caller): Promise<void>
   logOutEverywhere(claims: AccessClaims, caller: Caller): Promise<number>
+  introspect(token: string): Promise<Introspection | undefined>
+  revokeToken(token: string, caller: Caller): Promise<void>
   findAccount(claims: AccessClaims): Promise<Account>
   updateAccount(claims: AccessClaims, edit: AccountEdit, caller: Caller): Promise<Account>
   deleteAccount(claims: AccessClaims, password: string, caller: Caller): Promise<void>
@@ -104,8 +112,11 @@ export function createAuth(needs: AuthNeeds): Auth {
     logIn: (credentials, caller, audiences) => logIn(needs, credentials, caller, audiences),
     refresh: (request, caller) => refresh(needs, request, caller),
     checkStatus: (token) => checkStatus(needs, token),
+    nextCheckIn: (expiresInSeconds) => nextCheckIn(expiresInSeconds, needs.random),
     logOut: (tokens, caller) => logOut(needs, tokens, caller),
     logOutEverywhere: (claims, caller) => logOutEverywhere(needs, claims, caller),
+    introspect: (token) => introspect(needs, token),
+    revokeToken: (token, caller) => revokeToken(needs, token, caller),
     updateAccount: (claims, edit, caller) => updateAccount(needs, claims, edit, caller),
     deleteAccount: (claims, password, caller) => deleteAccount(needs, claims, password, caller),
     requestReset: (email, caller) => requestReset(needs, email, caller),

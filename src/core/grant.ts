@@ -2,7 +2,8 @@ import { v7 as uuidV7 } from 'uuid'
 import type { MintedTokens } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
 import { AuthError } from './errors.ts'
-import type { Account, Caller, NewSession, SessionView } from './ports.ts'
+import type { Policy } from './policy.ts'
+import type { Account, Caller, NewSession, Session, SessionView } from './ports.ts'
 import type { RefreshToken } from './refresh-token.ts'
 import { encodeRefreshToken } from './refresh-token.ts'
 
@@ -26,7 +27,6 @@ export function makeGrant(needs: GrantNeeds, view: SessionView, audiences: reado
   const { session, account, now } = view
   const { id, generation } = session
   const { token, expiresIn, forAudiences } = needs.accessTokens.mint(account, id, generation, audiences)
-  const idleEnd = session.rotates ? session.rotatedAt + needs.policy.refreshIdleTtlSeconds * 1000 : Infinity
   return {
     access: token,
     expiresIn,
@@ -35,7 +35,7 @@ export function makeGrant(needs: GrantNeeds, view: SessionView, audiences: reado
       sessionId: session.id,
       generation: session.generation,
     }),
-    refreshExpiresIn: Math.max(0, Math.floor((Math.min(session.expiresAt, idleEnd) - now) / 1000)),
+    refreshExpiresIn: Math.max(0, Math.floor((refreshEndsAt(needs.policy, session) - now) / 1000)),
     account,
     sessionId: session.id,
     forAudiences,
@@ -57,6 +57,15 @@ export function assertAudiences({ policy }: Pick<GrantNeeds, 'policy'>, asked: r
     ? `Name each audience once, and no more than ${AUDIENCES_MAX}.`
     : `Tokens can be asked for these audiences: ${names}.`
   throw new AuthError('validation_failed', { fields: { audience: [message] } })
+}
+
+/** When a refresh token ends that is not used, milliseconds since 1970 by the database's clock. */
+export function refreshEndsAt(
+  policy: Pick<Policy, 'refreshIdleTtlSeconds'>,
+  session: Pick<Session, 'rotates' | 'rotatedAt' | 'expiresAt'>,
+): number {
+  const idleEnd = session.rotates ? session.rotatedAt + policy.refreshIdleTtlSeconds * 1000 : Infinity
+  return Math.min(session.expiresAt, idleEnd)
 }
 
 /** A session to be made for the caller, with the lifetime of the policy. */

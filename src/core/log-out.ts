@@ -37,12 +37,22 @@ export async function logOutEverywhere(
   return ended.length
 }
 
+/** Ends the session of either token, as a service asks for it. What names no living session is not told so (RFC 7009, 2.2). */
+export async function revokeToken(needs: AuthNeeds, token: string, caller: Caller): Promise<void> {
+  const refresh = decodeRefreshToken(needs.keys, token)
+  if (refresh !== undefined) return endSession(needs, refresh.sessionId, refresh.userId, caller, 'service')
+  const claims = needs.accessTokens.verify(token)
+  if (claims !== undefined) await endSession(needs, claims.sid, claims.user_id, caller, 'service')
+}
+
 async function endSession(
   needs: AuthNeeds,
   sessionId: string,
   userId: number,
   caller: Caller,
+  reason?: 'service',
 ): Promise<void> {
-  await needs.sessions.revoke(sessionId, undefined, 'logout', { kind: 'logout', caller, userId, sessionId })
+  const event = { kind: 'logout', caller, userId, sessionId, reason } as const
+  await needs.sessions.revoke(sessionId, undefined, 'logout', event)
   needs.revoked.add([sessionId])
 }

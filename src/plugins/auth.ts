@@ -61,6 +61,7 @@ export const authPlugin = fp<AuthPluginOptions>(
         commonPasswords: app.commonPasswords,
         accessTokens,
         now,
+        random,
         revoked: app.revokedSessions,
         refreshLimit: app.refreshLimit,
         outbox: app.outbox,

@@ -40,7 +40,8 @@ export const bodies = fastifyPlugin(
 
     // Before parsing and no earlier, so that a guard's 401 comes first.
     app.addHook('preParsing', (request, reply, _payload, done) => {
-      if (!request.is404) refuseForeignEncoding(request, reply)
+      // A proxy that asks whether somebody may pass (GET) repeats headers of a body that it keeps to itself.
+      if (!request.is404 && !BODILESS.has(request.method)) refuseForeignEncoding(request, reply)
       done()
     })
     app.addHook('preValidation', (request, _reply, done) => {
@@ -52,6 +53,8 @@ export const bodies = fastifyPlugin(
   },
   { name: 'bodies', fastify: '5.x' },
 )
+
+const BODILESS = new Set(['GET', 'HEAD'])
 
 function refuseForeignEncoding(request: FastifyRequest, reply: FastifyReply): void {
   const { 'content-encoding': coding, 'content-type': type } = request.headers

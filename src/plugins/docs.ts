@@ -26,7 +26,12 @@ export const docsPlugin = fp<DocsPluginOptions>(
         },
         servers: [{ url: publicUrl }],
         // What every endpoint has in common is said once, by `finishDocument`.
-        components: { securitySchemes: { access: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+        components: {
+          securitySchemes: {
+            access: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+            service: { type: 'http', scheme: 'basic', description: 'One of SERVICE_CLIENTS' },
+          },
+        },
       },
       transformObject: (document) =>
         'openapiObject' in document ? finishDocument(document.openapiObject) : {},

@@ -134,7 +134,9 @@ function addRoute(
     method,
     config: { ...(besideRefusal && { besideRefusal }), ...(page && { page }) },
     ...(documentMaxBytes === undefined ? {} : { bodyLimit: documentMaxBytes }),
-    onRequest: guard === 'access_token' ? manner.requireAccessToken : (count ?? []),
+    ...(guard === 'token'
+      ? { preValidation: count ?? [] }
+      : { onRequest: guard === 'access_token' ? manner.requireAccessToken : (count ?? []) }),
     schema: {
       summary,
       tags: [manner.tag],
@@ -146,6 +148,7 @@ function addRoute(
       ...(params === undefined ? {} : { params }),
       ...(headers === undefined ? {} : { headers }),
       ...(guard === 'access_token' ? { security: [{ access: [] }] } : {}),
+      ...(guard === 'service' ? { security: [{ service: [] }] } : {}),
     },
     handler: (request, reply) =>
       // Fastify has validated what the action's schemas describe.

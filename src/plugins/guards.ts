@@ -15,10 +15,20 @@ declare module 'fastify' {
 
 /**
  * What stands before a route, one guard per verb and shared by all dialects: five dialects do not give five times
- * the guesses. `open` and `access_token` count nothing; `access_token` is let through by the dialect, which knows
+ * the guesses. `open`, `service` and `access_token` count nothing; `service` asks for credentials of SERVICE_CLIENTS; `access_token` is let through by the dialect, which knows
  * where its clients put the token. The limit of refreshes is per session and taken by the verb itself.
+ * `token` is `login` for whoever brings a password and no grant, which only the body tells.
  */
-export type GuardName = 'open' | 'access_token' | 'login' | 'register' | 'letter' | 'link' | 'refresh'
+export type GuardName =
+  | 'open'
+  | 'access_token'
+  | 'login'
+  | 'token'
+  | 'register'
+  | 'letter'
+  | 'link'
+  | 'refresh'
+  | 'service'
 
 /** Refuses a request that comes too often: @throws AuthError `rate_limited`. */
 export type Guard = (request: FastifyRequest) => Promise<void>
@@ -64,19 +74,27 @@ export const guardsPlugin = fp<GuardsPluginOptions>(
       }
     }
 
+    const login = perAddress('login')
     app.decorate('guards', {
       open: undefined,
       access_token: undefined,
       refresh: undefined,
-      login: perAddress('login'),
+      service: async (request) => app.serviceClients.check(request),
+      login,
+      token: login && (async (request) => (isGrant(request.body) ? undefined : login(request))),
       register: perAddress('register'),
       letter: perAddress('letter'),
       link: perAddress('link'),
     })
     app.decorate('refreshLimit', enabled ? createRefreshLimit(Date.now) : { take: () => undefined })
   },
-  { name: 'guards' },
+  { name: 'guards', dependencies: ['service-clients'] },
 )
+
+/** An OAuth grant at the token endpoint: no password is guessed by it, and its limit is that of the session. */
+export function isGrant(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'grant_type' in body
+}
 
 /** A window of a minute per session, opened by its first refresh. */
 export function createRefreshLimit(now: () => number): RefreshLimit {

@@ -12,6 +12,8 @@ declare module 'fastify' {
 export interface Health {
   /** From now on the service is not ready: load balancers send new requests elsewhere. */
   drain(): void
+  /** Has `act` called then; at once where that is now. */
+  whenDraining(act: () => void): void
 }
 
 export interface HealthPluginOptions {
@@ -27,11 +29,17 @@ const Ready = Type.Object({
 export const healthPlugin = fp<HealthPluginOptions>(
   async (app, { manner }) => {
     let draining = false
+    const acts: (() => void)[] = []
     app.decorate('health', {
       drain() {
         draining = true
+        for (const act of acts.splice(0)) act()
       },
-    })
+      whenDraining(act) {
+        if (draining) act()
+        else acts.push(act)
+      },
+    } satisfies Health)
     // A connection that is kept alive would outlive the service: each gets its answer, and is closed after it.
     app.addHook('onSend', (_request, reply, _payload, done) => {
       if (draining) reply.header('connection', 'close')

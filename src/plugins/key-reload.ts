@@ -43,7 +43,7 @@ export const keyReloadPlugin = fp<KeyReloadPluginOptions>(
     let present = keys
     let last = Promise.resolve(true)
     const count = { done: 0, refused: 0 }
-    app.metrics.addLines(() => [
+    app.metrics.addGauges(() => [
       '# HELP keyturn_key_reloads_total Times the keys were read again; refused where they were wrong.',
       '# TYPE keyturn_key_reloads_total counter',
       ...Object.entries(count).map(

@@ -63,7 +63,9 @@ function describe(actions: Readonly<Record<string, DescribedAction>>, name: stri
 
 function describeFields(body: TSchema | undefined): Record<string, unknown> {
   if (!IsObject(body)) return {}
-  const required = new Set(body.required ?? [])
+  // Of a body of two forms those of its main one, which has no word of its own for itself.
+  const { else: main }: { else?: { required?: readonly string[] } } & object = body
+  const required = new Set([...(body.required ?? []), ...(main?.required ?? [])])
   return Object.fromEntries(
     Object.entries(body.properties).map(([field, schema]) => {
       const { type, maxLength, description }: { type?: string; maxLength?: number; description?: string } =

@@ -12,6 +12,7 @@ export type WireErrorCode =
   | 'method_not_allowed'
   | 'bad_request'
   | 'origin_refused'
+  | 'invalid_client'
   | 'internal_error'
 
 /** A refusal before a dialect has found its words for it. */

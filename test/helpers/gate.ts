@@ -12,22 +12,31 @@ export interface Gate {
   /** Takes connections and bytes, and passes nothing on in either direction: a database that hangs. */
   hang(): void
   open(): void
+  /** From now on the way leads to another database. */
+  leadTo(databaseUrl: string): void
+}
+
+/** What becomes of the bytes on their way. */
+export interface GateOptions {
+  readonly toDatabase?: (bytes: Buffer) => Buffer
+  readonly toClient?: (bytes: Buffer) => Buffer
 }
 
 /** A gate before the database, on a TCP port of 127.0.0.1. */
-export async function gateTo(t: Teardown, databaseUrl: string): Promise<Gate> {
+export async function gateTo(t: Teardown, databaseUrl: string, options: GateOptions = {}): Promise<Gate> {
+  const { toDatabase = (bytes) => bytes, toClient = (bytes) => bytes } = options
   const target = new URL(databaseUrl)
-  const host = target.searchParams.get('host') ?? target.hostname
-  const port = Number(target.searchParams.get('port') ?? target.port) || 5432
+  let way = wayTo(databaseUrl)
   let state: 'open' | 'shut' | 'hanging' = 'open'
   const sockets = new Set<Socket>()
 
   const server = createServer((client) => {
     if (state === 'shut') return void client.destroy()
+    const { host, port } = way
     const database = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)
-    for (const [from, to] of [
-      [client, database],
-      [database, client],
+    for (const [from, to, change] of [
+      [client, database, toDatabase],
+      [database, client, toClient],
     ] as const) {
       sockets.add(from)
       from.on('error', () => undefined)
@@ -35,7 +44,7 @@ export async function gateTo(t: Teardown, databaseUrl: string): Promise<Gate> {
         sockets.delete(from)
         to.end()
       })
-      from.on('data', (bytes) => state === 'hanging' || to.write(bytes))
+      from.on('data', (bytes) => state === 'hanging' || to.write(change(bytes)))
     }
   })
   server.listen(0, '127.0.0.1')
@@ -63,5 +72,16 @@ export async function gateTo(t: Teardown, databaseUrl: string): Promise<Gate> {
     open() {
       state = 'open'
     },
+    leadTo(otherUrl) {
+      way = wayTo(otherUrl)
+    },
+  }
+}
+
+function wayTo(databaseUrl: string): { host: string; port: number } {
+  const { searchParams, hostname, port } = new URL(databaseUrl)
+  return {
+    host: searchParams.get('host') ?? hostname,
+    port: Number(searchParams.get('port') ?? port) || 5432,
   }
 }

@@ -1,7 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import Fastify from 'fastify'
 import type { Test } from 'tap'
 import t from 'tap'
 import { buildApp } from '../../src/app.ts'
+import { databasePlugin } from '../../src/plugins/database.ts'
+import { metricsPlugin } from '../../src/plugins/metrics.ts'
+import { revocationsPlugin } from '../../src/plugins/revocations.ts'
 import { register, signedIn, signIn } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp, testConfig } from '../helpers/app.ts'
@@ -109,6 +113,28 @@ t.test('a revocation up to ten seconds older than the last poll is learnt', asyn
   const id = await revokedAgo(service, 8)
   while (!service.app.revokedSessions.has(id)) await new Promise((resolve) => setTimeout(resolve, 20))
   t.ok(service.app.revokedSessions.has(id))
+})
+
+t.test('what was revoked by hand in a statement that took long is learnt within a minute', async (t) => {
+  const service = await startApp(t)
+  await register(service)
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(metricsPlugin)
+  await app.register(databasePlugin, { url: service.databaseUrl, poolMax: 2, refreshIdleTtlSeconds: 3600 })
+  await app.register(revocationsPlugin, {
+    accessTtlSeconds: 900,
+    databaseUrl: service.databaseUrl,
+    now: Date.now,
+    random: () => 0,
+    // The pause after each poll makes a minute of them three seconds.
+    pollEveryMs: 10,
+  })
+  await app.ready()
+  const id = await revokedAgo(service, 120)
+  while (!app.revokedSessions.has(id)) await new Promise((resolve) => setTimeout(resolve, 20))
+  const { lateAt, clock } = app.revocations.known()
+  t.ok(lateAt > clock - 60_000, 'and cursors of others are not trusted with it')
 })
 
 t.test('what concerns no living token any more is forgotten, and not learnt again', async (t) => {

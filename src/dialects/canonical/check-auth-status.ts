@@ -16,6 +16,10 @@ const Status = Type.Object({
   expires_at: Type.Integer({ description: 'When the access token expires, seconds since 1970' }),
   expires_in: Type.Integer({ description: 'Seconds until then' }),
   server_time: Type.Integer({ description: 'Seconds since 1970, here' }),
+  next_check_in: Type.Integer({
+    description:
+      'Seconds until whoever polls should ask again: sooner near expiry, and not when all others do',
+  }),
 })
 
 export const checkAuthStatusAction = action({
@@ -48,6 +52,7 @@ export const checkAuthStatusAction = action({
       expires_at: claims.exp,
       expires_in: claims.exp - now,
       server_time: now,
+      next_check_in: request.server.auth.nextCheckIn(claims.exp - now),
     })
   },
 })

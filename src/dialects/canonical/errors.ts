@@ -58,6 +58,11 @@ export const WORDS: Readonly<Record<RefusalCode, Words>> = {
     title: 'No account matches these credentials',
     detail: 'Check the user name or e-mail address and the password.',
   },
+  invalid_client: {
+    status: 401,
+    title: 'Credentials of a service are needed',
+    detail: 'Send the id and the secret of one of SERVICE_CLIENTS by HTTP Basic.',
+  },
   refresh_invalid: {
     status: 401,
     title: 'The refresh token is not valid',
@@ -168,5 +173,6 @@ export function refuseWithProblem(publicUrl: string) {
 
 /** RFC 6750, 3: no error code where the request had no token at all. */
 function challenge(code: RefusalCode): string {
+  if (code === 'invalid_client') return 'Basic realm="keyturn", charset="UTF-8"'
   return code === 'invalid_token' ? 'Bearer realm="keyturn", error="invalid_token"' : 'Bearer realm="keyturn"'
 }

@@ -1,6 +1,8 @@
 import { endpoint } from '../../plugins/endpoint.ts'
+import { isGrant } from '../../plugins/guards.ts'
 import { requireAccessToken } from '../bearer.ts'
 import type { Dialect } from '../dialect.ts'
+import { refuseWithOAuthError } from '../oauth/errors.ts'
 import { changeEmailAction, emailLinkActions } from './change-email.ts'
 import { changePasswordAction } from './change-password.ts'
 import { checkAuthStatusAction } from './check-auth-status.ts'
@@ -19,7 +21,13 @@ import { loadWidgetsAction, saveWidgetsAction } from './widgets.ts'
 /** Keyturn's own contract. */
 export const canonical: Dialect = {
   name: 'canonical',
-  refuse: ({ publicUrl }) => refuseWithProblem(publicUrl),
+  refuse({ publicUrl, prefix }) {
+    const refuse = refuseWithProblem(publicUrl)
+    return (refusal, request, reply) =>
+      request.routeOptions.url === `${prefix}/token` && isGrant(request.body)
+        ? refuseWithOAuthError(refusal, request, reply)
+        : refuse(refusal, request, reply)
+  },
   mount(app, { prefix, publicUrl, passwordMinLength, cookie, audiences }) {
     const manner = {
       name: 'canonical',

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { AuthError } from '../../core/errors.ts'
 import { callerOf } from '../../plugins/caller.ts'
 import { action } from '../../plugins/endpoint.ts'
+import { idempotencyKeyOf } from '../idempotency-key.ts'
 import type { RefreshCookie } from '../refresh-cookie.ts'
 import { tokenAnswers, withProblems } from './answers.ts'
 import { audienceField, audiencesIn } from './audience.ts'
@@ -39,9 +40,8 @@ export function refreshAction(cookie: RefreshCookie | undefined, audiences: read
 
   async function exchange(request: FastifyRequest, reply: FastifyReply, token: string | undefined) {
     if (token === undefined) throw new AuthError('refresh_invalid')
-    const idempotencyKey = idempotencyKeyOf(request.headers['idempotency-key'])
     const refreshed = await request.server.auth.refresh(
-      { token, idempotencyKey, audiences: audiencesIn(request.body) },
+      { token, idempotencyKey: idempotencyKeyOf(request), audiences: audiencesIn(request.body) },
       callerOf(request),
     )
     reply.header('keyturn-refresh', refreshed.outcome)
@@ -61,12 +61,4 @@ export function refreshAction(cookie: RefreshCookie | undefined, audiences: read
         body: bodyWithout(audiences),
         handle: (request, reply) => exchange(request, reply, cookie.read(request)),
       })
-}
-
-/** Node joins a header that came twice with a comma, and makes a list of some: neither is one key. */
-function idempotencyKeyOf(header: string | string[] | undefined): string | undefined {
-  if (Array.isArray(header)) {
-    throw new AuthError('validation_failed', { fields: { 'Idempotency-Key': ['Send this header once.'] } })
-  }
-  return header
 }

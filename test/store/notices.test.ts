@@ -1,0 +1,175 @@
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import type { Test } from 'tap'
+import t from 'tap'
+import { buildApp } from '../../src/app.ts'
+import { startEmbeddedPostgres } from '../../src/store/embedded.ts'
+import { migrate } from '../../src/store/migrate.ts'
+import type { Person, Tokens } from '../helpers/accounts.ts'
+import { register, signIn } from '../helpers/accounts.ts'
+import type { TestApp } from '../helpers/app.ts'
+import { startApp, testConfig } from '../helpers/app.ts'
+import { bearer, get, post, untilAnswered } from '../helpers/client.ts'
+import type { GateOptions } from '../helpers/gate.ts'
+import { gateTo } from '../helpers/gate.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+async function metricOf(service: TestApp, name: string): Promise<number> {
+  const text = String((await get(`${service.url}/metrics`)).body['text'])
+  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
+}
+
+/** Until every one of them hears, or none does. */
+async function untilListening(services: readonly TestApp[], wanted = 1): Promise<void> {
+  for (const service of services)
+    while ((await metricOf(service, 'keyturn_revocations_listening')) !== wanted) await pause(20)
+}
+
+/** How long after a sign-out here the token is refused there, in milliseconds. */
+async function reach(here: TestApp, there: TestApp, person: Person): Promise<number> {
+  const { access } = await signIn(here, person)
+  await post(`${here.url}/logout`, {}, { headers: bearer(access) })
+  const began = performance.now()
+  while ((await get(`${there.url}/check-auth-status`, access)).status !== 401) await pause(5)
+  return performance.now() - began
+}
+
+async function startThrough(t: Test, databaseUrl: string): Promise<TestApp> {
+  const config = testConfig(databaseUrl)
+  const app = await buildApp(config)
+  t.teardown(() => app.close())
+  return { app, url: await app.listen({ host: '127.0.0.1', port: 0 }), config, databaseUrl }
+}
+
+/** Two replicas, the second of which reaches the database through a gate that does something to the bytes. */
+async function startBehind(t: Test, options: GateOptions): Promise<[here: TestApp, there: TestApp]> {
+  const { url } = await createTestDatabase(t)
+  const gate = await gateTo(t, url, options)
+  return [await startThrough(t, url), await startThrough(t, gate.url)]
+}
+
+/** The server's own answer to the opening of a connection, with another backend in it: what a pooler says. */
+function withOtherBackend(bytes: Buffer): Buffer {
+  // BackendKeyData: 'K', the length 12 or more, the process, the key.
+  const at = bytes.indexOf(Buffer.from([0x4b, 0, 0, 0, 12]))
+  if (at !== -1 && bytes.includes('server_version')) bytes.writeInt32BE(bytes.readInt32BE(at + 5) + 1, at + 5)
+  return bytes
+}
+
+t.test(
+  'a sign-out is refused by another replica in less than a second, and sooner than it would ask',
+  async (t) => {
+    const here = await startApp(t)
+    const there = await startApp(t, {}, { beside: here })
+    await untilListening([here, there])
+    const person = await register(here)
+    const times = []
+    for (let round = 0; round < 8; round += 1) times.push(await reach(here, there, person))
+    times.sort((a, b) => a - b)
+    t.comment(`${times.map(Math.round).join(' ')} ms`)
+    t.ok((times.at(-1) ?? 0) < 1000)
+    t.ok((times[4] ?? 0) < 250, 'a second apart, half of the polls would take longer')
+  },
+)
+
+t.test('a listener that was cut off listens again, and what was revoked meanwhile is learnt', async (t) => {
+  const here = await startApp(t)
+  const there = await startApp(t, {}, { beside: here })
+  await untilListening([here, there])
+  const person = await register(here)
+  const { rows } = await here.app.database.pool.query(
+    `SELECT pg_terminate_backend(pid) AS cut FROM pg_stat_activity
+     WHERE application_name = 'keyturn listener' AND datname = current_database()`,
+  )
+  t.strictSame(rows, [{ cut: true }, { cut: true }])
+  t.ok((await reach(here, there, person)) < 5000)
+  await untilListening([here, there])
+  t.ok((await reach(here, there, person)) < 1000)
+  t.ok((await metricOf(there, 'keyturn_revocations_staleness_seconds')) < 3)
+})
+
+t.test('after Postgres was restarted a sign-out reaches every replica as before', async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'restart-'))
+  const before = await startEmbeddedPostgres({ dataDir, durable: false })
+  t.teardown(() => before.stop())
+  await migrate(before.url)
+  const gate = await gateTo(t, before.url)
+  const [here, there] = [await startThrough(t, gate.url), await startThrough(t, gate.url)]
+  await untilListening([here, there])
+  const person = await register(here)
+  t.ok((await reach(here, there, person)) < 1000)
+
+  await before.stop()
+  await untilListening([here, there], 0)
+  await pause(1100)
+  t.ok(
+    (await metricOf(there, 'keyturn_revocations_staleness_seconds')) > 1,
+    'staleness tells that nobody answers',
+  )
+  const after = await startEmbeddedPostgres({ dataDir, durable: false })
+  t.teardown(() => after.stop())
+  gate.leadTo(after.url)
+  while ((await get(`${here.url}/health/ready`)).status !== 200) await pause(20)
+  t.ok((await reach(here, there, person)) < 5000, 'at once by asking')
+  await untilListening([here, there])
+  t.ok((await reach(here, there, person)) < 1000, 'and then by listening')
+})
+
+t.test(
+  'behind a pooler, which would give what is heard to others, nobody listens and asking is enough',
+  async (t) => {
+    const [here, there] = await startBehind(t, { toClient: withOtherBackend })
+    const person = await register(here)
+    await untilListening([here])
+    t.ok((await reach(here, there, person)) < 5000)
+    t.equal(await metricOf(there, 'keyturn_revocations_listening'), 0)
+    t.ok((await reach(there, here, person)) < 1000, 'but it tells, by a connection of its pool')
+  },
+)
+
+t.test('on an engine that knows no LISTEN asking is enough', async (t) => {
+  const [here, there] = await startBehind(t, {
+    toDatabase: (bytes) => Buffer.from(bytes.toString('latin1').replace('LISTEN ', 'LISTEM '), 'latin1'),
+  })
+  const person = await register(here)
+  await untilListening([here])
+  t.ok((await reach(here, there, person)) < 5000)
+  t.equal(await metricOf(there, 'keyturn_revocations_listening'), 0)
+})
+
+t.test('a storm of sign-outs shares its notices, none of which is part of a sign-out', async (t) => {
+  const here = await startApp(t)
+  const there = await startApp(t, {}, { beside: here })
+  await untilListening([here, there])
+  const person = await register(here)
+  // One after the other: hashing refuses what it cannot do soon.
+  const sessions: Tokens[] = []
+  while (sessions.length < 60) sessions.push(await signIn(here, person))
+  const ear = new pg.Client(here.databaseUrl)
+  await ear.connect()
+  t.teardown(() => ear.end())
+  let heard = 0
+  const speakers = new Set<number>()
+  ear.on('notification', ({ processId }) => {
+    heard += 1
+    speakers.add(processId)
+  })
+  await ear.query('LISTEN keyturn_revoked')
+  const began = performance.now()
+  await Promise.all(
+    sessions.map(({ access }) =>
+      untilAnswered(() => post(`${here.url}/logout`, {}, { headers: bearer(access) })),
+    ),
+  )
+  for (const { access } of sessions)
+    while ((await get(`${there.url}/check-auth-status`, access)).status !== 401) await pause(5)
+  const took = performance.now() - began
+  await ear.query('SELECT 1')
+  t.ok(heard >= 1)
+  t.ok(heard <= 2 + took / 50, `${heard} notices in ${Math.round(took)} ms`)
+  t.equal(speakers.size, 1, 'all by the connection that listens')
+})

@@ -2,32 +2,23 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import type { Test } from 'tap'
 import t from 'tap'
-import { buildApp } from '../../src/app.ts'
 import { startEmbeddedPostgres } from '../../src/store/embedded.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import type { Person, Tokens } from '../helpers/accounts.ts'
 import { register, signIn } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
-import { startApp, testConfig } from '../helpers/app.ts'
+import { startApp } from '../helpers/app.ts'
 import { bearer, get, post, untilAnswered } from '../helpers/client.ts'
-import type { GateOptions } from '../helpers/gate.ts'
 import { gateTo } from '../helpers/gate.ts'
-import { createTestDatabase } from '../helpers/postgres.ts'
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
-
-async function metricOf(service: TestApp, name: string): Promise<number> {
-  const text = String((await get(`${service.url}/metrics`)).body['text'])
-  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
-}
-
-/** Until every one of them hears, or none does. */
-async function untilListening(services: readonly TestApp[], wanted = 1): Promise<void> {
-  for (const service of services)
-    while ((await metricOf(service, 'keyturn_revocations_listening')) !== wanted) await pause(20)
-}
+import {
+  metricOf,
+  pause,
+  startBehind,
+  startThrough,
+  untilListening,
+  withOtherBackend,
+} from '../helpers/replicas.ts'
 
 /** How long after a sign-out here the token is refused there, in milliseconds. */
 async function reach(here: TestApp, there: TestApp, person: Person): Promise<number> {
@@ -36,28 +27,6 @@ async function reach(here: TestApp, there: TestApp, person: Person): Promise<num
   const began = performance.now()
   while ((await get(`${there.url}/check-auth-status`, access)).status !== 401) await pause(5)
   return performance.now() - began
-}
-
-async function startThrough(t: Test, databaseUrl: string): Promise<TestApp> {
-  const config = testConfig(databaseUrl)
-  const app = await buildApp(config)
-  t.teardown(() => app.close())
-  return { app, url: await app.listen({ host: '127.0.0.1', port: 0 }), config, databaseUrl }
-}
-
-/** Two replicas, the second of which reaches the database through a gate that does something to the bytes. */
-async function startBehind(t: Test, options: GateOptions): Promise<[here: TestApp, there: TestApp]> {
-  const { url } = await createTestDatabase(t)
-  const gate = await gateTo(t, url, options)
-  return [await startThrough(t, url), await startThrough(t, gate.url)]
-}
-
-/** The server's own answer to the opening of a connection, with another backend in it: what a pooler says. */
-function withOtherBackend(bytes: Buffer): Buffer {
-  // BackendKeyData: 'K', the length 12 or more, the process, the key.
-  const at = bytes.indexOf(Buffer.from([0x4b, 0, 0, 0, 12]))
-  if (at !== -1 && bytes.includes('server_version')) bytes.writeInt32BE(bytes.readInt32BE(at + 5) + 1, at + 5)
-  return bytes
 }
 
 t.test(

@@ -170,12 +170,3 @@ for (const [name, { recipes, lines, prepare }] of Object.entries(KITCHENS)) {
     },
   )
 }
-
-t.test('the recipe of nginx lets nobody bring the headers that it sets', async (t) => {
-  const text = recipe('nginx')
-  for (const [, header = ''] of text.matchAll(/\$upstream_http_(x_auth_\w+)/g)) {
-    const written = header.split('_').join('-')
-    t.match(text.toLowerCase(), `proxy_set_header ${written} `, written)
-  }
-  t.match(text, /internal;/)
-})

@@ -7,10 +7,10 @@ import Fastify, { LogController } from 'fastify'
 import type { Config } from './config.ts'
 import type { Policy } from './core/policy.ts'
 import { createServerKeys } from './core/server-keys.ts'
+import { createDialects, letterLinks, longestAccessTtl, mountDialects } from './dialects/all.ts'
 import { requireAccessToken } from './dialects/bearer.ts'
 import { refuseWithProblem, WORDS } from './dialects/canonical/errors.ts'
-import { canonical } from './dialects/canonical/index.ts'
-import { mountDialect, speakRefusals } from './dialects/dialect.ts'
+import { speakRefusals } from './dialects/dialect.ts'
 import { createRefreshCookie } from './dialects/refresh-cookie.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { bcryptPoolPlugin } from './plugins/bcrypt-pool.ts'
@@ -92,9 +92,10 @@ export async function buildApp(
   })
   const manner = { name: 'service', tag: 'Service', requireAccessToken: requireAccessToken('Bearer'), refuse }
   const keys = createServerKeys(config.serverSecrets)
-  const { publicUrl, emailVerification } = config
-  const prefixes = config.dialects.map(({ prefix }) => (prefix === '/' ? '' : prefix))
-  const home = `${publicUrl}${prefixes[0]}`
+  const { publicUrl } = config
+  const mounts = createDialects(config)
+  const longestTtlSeconds = longestAccessTtl(config, mounts)
+  const home = `${publicUrl}${mounts.find(({ dialect }) => dialect.name === 'canonical')?.prefix ?? ''}`
 
   app.decorateRequest('accessClaims', null)
   speakRefusals(app, refuse)
@@ -115,15 +116,18 @@ export async function buildApp(
   await app.register(profilePlugin, { schema: config.profileSchema, claimNames: config.profileClaims })
   await app.register(guardsPlugin, { enabled: config.rateLimit })
 
-  const { refreshIdleTtlSeconds, accessTtlSeconds } = config
+  const { refreshIdleTtlSeconds } = config
   await app.register(databasePlugin, {
     url: config.databaseUrl,
     poolMax: config.databasePoolMax,
     refreshIdleTtlSeconds,
   })
-  await app.register(revocationsPlugin, { accessTtlSeconds })
+  await app.register(revocationsPlugin, { accessTtlSeconds: longestTtlSeconds })
   await app.register(seenPlugin)
-  await app.register(sweeperPlugin, { ages: config, random: world.random })
+  await app.register(sweeperPlugin, {
+    ages: { ...config, accessTtlSeconds: longestTtlSeconds },
+    random: world.random,
+  })
   await app.register(bcryptPoolPlugin, { cost: config.bcryptCost })
   await app.register(commonPasswordsPlugin, { minLength: config.passwordMinLength })
   await app.register(jwtPlugin, {
@@ -143,12 +147,14 @@ export async function buildApp(
       requestResetUrl: `${home}/request-reset`,
       changeEmailUrl: `${home}/confirm-email`,
       undoEmailUrl: `${home}/undo-email`,
+      own: letterLinks(config, mounts),
     },
   })
   await app.register(authPlugin, {
     ...world,
     keys,
     policy: policyOf(config),
+    longestTtlSeconds,
     issuer: config.jwtIssuer,
     audience: config.jwtAudience,
   })
@@ -161,16 +167,7 @@ export async function buildApp(
   const cookie = config.refreshCookie
     ? createRefreshCookie([new URL(publicUrl).origin, ...config.corsOrigins])
     : undefined
-  for (const prefix of prefixes) {
-    const options = {
-      prefix,
-      publicUrl,
-      emailVerification,
-      passwordMinLength: config.passwordMinLength,
-      cookie,
-    }
-    await mountDialect(app, canonical, options)
-  }
+  await mountDialects(app, mounts, { ...config, cookie })
   app.setNotFoundHandler((request, reply) => refuse(refusal('not_found'), request, reply))
   return app
 }

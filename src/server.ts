@@ -6,6 +6,7 @@ import type { Config } from './config.ts'
 import { ConfigError, EXIT_CONFIG, readConfig, withPort } from './config.ts'
 import type { Completed } from './development.ts'
 import { complete, putDemoUser } from './development.ts'
+import { DialectError } from './dialects/dialect.ts'
 import { TemplateError } from './mail/read-templates.ts'
 import { ProfileSchemaError } from './plugins/profile-schema.ts'
 import { migrate } from './store/migrate.ts'
@@ -16,7 +17,7 @@ const DRAIN_MS = { production: 5000, development: 0, test: 0 }
 const CLOSE_WITHIN_MS = 15_000
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const WAIT_FOR_DATABASE_SECONDS = 30
-const FAULTS_OF_SETTINGS = [ConfigError, TemplateError, ProfileSchemaError]
+const FAULTS_OF_SETTINGS = [ConfigError, DialectError, TemplateError, ProfileSchemaError]
 
 await main()
 

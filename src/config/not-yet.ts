@@ -15,14 +15,6 @@ export const notYet: Readonly<Record<string, Default | undefined>> = {
   SERVICE_CLIENTS: undefined,
   METRICS_PORT: undefined,
   JWT_AUDIENCE_KEYS: undefined,
-  AUTHTOKEN_TTL: '30d',
-  SIGNUP_TTL: '24h',
-  KNOX_TTL: '10h',
-  SIMPLEJWT_ROTATE: 'false',
-  SIMPLEJWT_STATUS_REFRESH: 'false',
-  SIMPLEJWT_REVEAL_ACCOUNTS: 'false',
-  SIMPLEJWT_ACTIVATE_BY_GET: 'true',
-  ACTIVATED_URL: { shown: 'PUBLIC_URL', from: ({ PUBLIC_URL }) => PUBLIC_URL },
 }
 
 /** Faults of settings that later versions will have. */

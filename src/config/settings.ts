@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { dialectSettings } from './dialect-settings.ts'
 import { Wrong } from './faults.ts'
 import { jsonFile, stylesheet } from './files.ts'
 import { secretKeys, serverKeys } from './keys.ts'
@@ -308,6 +309,7 @@ export const settings = {
     about: 'Least severe entry that is logged',
     why: 'One line a request, as operators expect',
   }),
+  ...dialectSettings,
   unverifiedTtlSeconds: always({
     name: 'UNVERIFIED_TTL',
     value: duration('1m', '365d'),

@@ -1,6 +1,6 @@
 import type { AuthNeeds } from './auth.ts'
 import { AuthError } from './errors.ts'
-import type { Grant } from './grant.ts'
+import type { Grant, SessionTerms } from './grant.ts'
 import { makeGrant, newSession } from './grant.ts'
 import { emailKey, usernameKey } from './identity.ts'
 import { networkOf } from './network.ts'
@@ -25,7 +25,12 @@ export type Credentials = ({ readonly username: string } | { readonly email: str
  * disabled account are one answer at one cost: two statements and one bcrypt compare.
  * @throws AuthError `invalid_credentials`, `account_not_verified`, `account_disabled`, `rate_limited`, `unavailable`
  */
-export async function logIn(needs: AuthNeeds, credentials: Credentials, caller: Caller): Promise<Grant> {
+export async function logIn(
+  needs: AuthNeeds,
+  credentials: Credentials,
+  caller: Caller,
+  terms?: SessionTerms,
+): Promise<Grant> {
   assertPasswordSize('password', credentials.password)
   const identifier = identifierOf(credentials)
   const attempt = await needs.accounts.attemptLogin(identifier, countersOf(needs, identifier, caller), caller)
@@ -37,7 +42,7 @@ export async function logIn(needs: AuthNeeds, credentials: Credentials, caller: 
   }
 
   try {
-    return makeGrant(needs, await openSession(needs, credentials.password, attempt, caller))
+    return makeGrant(needs, await openSession(needs, credentials.password, attempt, caller, terms), terms)
   } catch (error) {
     const code = error instanceof AuthError ? error.code : undefined
     // Only a wrong guess counts: not a good password that was refused for another reason, and not our own trouble.
@@ -48,9 +53,9 @@ export async function logIn(needs: AuthNeeds, credentials: Credentials, caller: 
 }
 
 function identifierOf(credentials: Credentials): Identifier {
-  return 'username' in credentials
-    ? { usernameKey: usernameKey(credentials.username) }
-    : { emailKey: emailKey(credentials.email) }
+  if ('email' in credentials) return { emailKey: emailKey(credentials.email) }
+  const key = usernameKey(credentials.username)
+  return key.includes('@') ? { nameOrEmailKey: key } : { usernameKey: key }
 }
 
 /** A known device counts apart, so that nobody can lock an owner out by guessing from elsewhere. */
@@ -88,12 +93,13 @@ async function openSession(
   password: string,
   attempt: LoginAttempt,
   caller: Caller,
+  terms: SessionTerms | undefined,
 ): Promise<SessionView> {
   let { account: present } = attempt
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const account = await authenticate(needs, password, present)
     const hash = round === 0 ? await renewHash(needs, account, password) : account.passwordHash
-    const session = newSession(needs, account.id, caller)
+    const session = newSession(needs, account.id, caller, terms)
     const view = await needs.sessions.create(session, hash, attempt.counter)
     if (view !== undefined) return view
     present = (await needs.accounts.findForLink(account.id))?.account

@@ -1,8 +1,10 @@
 import type { AuthNeeds } from './auth.ts'
+import type { FieldErrors } from './errors.ts'
 import { AuthError } from './errors.ts'
-import type { Grant } from './grant.ts'
+import type { Grant, SessionTerms } from './grant.ts'
 import { makeGrant, newSession } from './grant.ts'
 import {
+  claimedKey,
   emailFaults,
   emailKey,
   keptForm,
@@ -12,19 +14,29 @@ import {
   usernameKey,
 } from './identity.ts'
 import { passwordFaults } from './password-policy.ts'
+import type { Policy } from './policy.ts'
 import type { Account, Caller, NewAccount, Profile } from './ports.ts'
 import { letterCounter } from './verify-email.ts'
 
 export interface Registration {
   readonly username: string
-  readonly email: string
+  /** `undefined` for an account without one, which only EMAIL_VERIFICATION=optional or off can have. */
+  readonly email: string | undefined
   readonly password: string
   readonly firstName: string
   readonly lastName: string
   readonly profile: Profile
 }
 
-/** The account, and with EMAIL_VERIFICATION=off also its first session. */
+/** What a way of saying asks of a registration besides. */
+export interface RegistrationTerms {
+  /** A first session, whenever the account is active at once; without it one is given to trusted accounts only. */
+  readonly session?: SessionTerms
+  /** What was found wrong with the input before; told together with all the rest, and in place of it. */
+  readonly faults?: FieldErrors
+}
+
+/** The account, and with EMAIL_VERIFICATION=off, or where it was asked for, also its first session. */
 export interface Registered {
   readonly account: Account
   readonly grant: Grant | undefined
@@ -35,48 +47,79 @@ export interface Registered {
  * and only the letter differs.
  * @throws AuthError `registration_closed`, `validation_failed` with every complaint at once, `unavailable`
  */
-export async function register(needs: AuthNeeds, input: Registration, caller: Caller): Promise<Registered> {
+export async function register(
+  needs: AuthNeeds,
+  input: Registration,
+  caller: Caller,
+  terms: RegistrationTerms = {},
+): Promise<Registered> {
   const { policy } = needs
+  const { email = '' } = input
   if (policy.registration === 'closed') throw new AuthError('registration_closed')
   const owner = {
     username: input.username,
-    email: input.email,
+    email,
     firstName: input.firstName,
     lastName: input.lastName,
   }
   const profile = needs.profiles.normalize(input.profile)
-  refuseFaults({
-    username: usernameFaults(input.username, input.email),
-    email: emailFaults(input.email),
+  const faults = {
+    username: usernameFaults(input.username, email),
+    email: judgesEmail(input, policy) ? emailFaults(email) : [],
     password: await passwordFaults(needs, input.password, owner),
     first_name: nameFaults(input.firstName),
     last_name: nameFaults(input.lastName),
     ...needs.profiles.faults(profile),
-  })
+    ...terms.faults,
+  }
+  if (Object.values(faults).some(({ length }) => length > 0) && faults.username.length === 0) {
+    // Said with the rest, and not only once the rest is right.
+    if (await needs.accounts.isUsernameTaken(usernameKey(input.username))) faults.username = [USERNAME_TAKEN]
+  }
+  refuseFaults(faults)
 
   const trusted = policy.emailVerification === 'off'
   const account: NewAccount = {
     username: keptForm(input.username),
-    usernameKey: usernameKey(input.username),
-    email: keptForm(input.email),
-    emailKey: emailKey(input.email),
-    emailVerified: trusted,
+    usernameKey: claimedKey(input.username),
+    email: keptForm(email),
+    emailKey: emailKey(email),
+    emailVerified: trusted && email !== '',
     activated: policy.emailVerification !== 'required',
     passwordHash: await needs.passwords.hash(input.password),
     firstName: keptForm(input.firstName),
     lastName: keptForm(input.lastName),
     profile,
   }
-  const letter = trusted ? undefined : letterCounter(needs.keys, account.emailKey)
+  const letter = trusted || email === '' ? undefined : letterCounter(needs.keys, account.emailKey)
   const created = await needs.accounts.create(account, letter, caller)
-  if (created === 'username_taken') throw taken('username', 'A user with that username already exists.')
+  if (created === 'username_taken') throw taken('username', USERNAME_TAKEN)
   if (created === 'email_taken') throw taken('email', 'A user with that email already exists.')
-  if (!trusted) {
-    needs.outbox.wake()
-    return { account: created, grant: undefined }
+  if (letter !== undefined) needs.outbox.wake()
+  const { session } = terms
+  if (session !== undefined && created.activated) {
+    return { account: created, grant: await openFirst(needs, created.id, caller, session) }
   }
+  return { account: created, grant: trusted ? await firstGrant(needs, created.id, caller) : undefined }
+}
 
-  return { account: created, grant: await firstGrant(needs, created.id, caller) }
+const USERNAME_TAKEN = 'A user with that username already exists.'
+
+/** An address is looked at where there is one, or where there has to be one. */
+function judgesEmail({ email }: Registration, { emailVerification }: Policy): boolean {
+  return email !== undefined || emailVerification === 'required'
+}
+
+/** @throws AuthError `unavailable`, also when the account was gone at once */
+async function openFirst(
+  needs: AuthNeeds,
+  userId: number,
+  caller: Caller,
+  terms: SessionTerms,
+): Promise<Grant> {
+  const view = await needs.sessions.createFirst(newSession(needs, userId, caller, terms))
+  if (view === undefined) throw new AuthError('unavailable', { retryAfterSeconds: 1 })
+  return makeGrant(needs, view, terms)
 }
 
 /** The account is made, whatever becomes of its first session: without one its owner signs in. */

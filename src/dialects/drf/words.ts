@@ -2,6 +2,15 @@ import type { FastifyRequest } from 'fastify'
 import type { FieldErrors } from '../../core/errors.ts'
 import type { Refusal, RefusalCode, Said, Wording } from '../../plugins/refusal.ts'
 
+/** Words for a header that holds the scheme and no token, or more than one, beside those for a token that is no good. */
+export function tokenWords(bad: Said, { none, many }: { readonly none: Said; readonly many: Said }): Wording {
+  return (_refusal, { headers }) => {
+    const parts = (headers.authorization ?? '').trim().split(/\s+/)
+    if (parts.length === 2) return bad
+    return parts.length === 1 ? none : many
+  }
+}
+
 /** How a dialect says every refusal. A code without words does not compile. */
 export type Words = Readonly<Record<RefusalCode, Wording>>
 
@@ -23,7 +32,10 @@ export const DRF_WORDS: Words = {
     detail(415, `Unsupported media type "${shownType(request)}" in request.`),
   link_invalid: detail(400, 'Invalid token.'),
   token_missing: detail(401, 'Authentication credentials were not provided.'),
-  invalid_token: detail(401, 'Invalid token.'),
+  invalid_token: tokenWords(detail(401, 'Invalid token.'), {
+    none: detail(401, 'Invalid token header. No credentials provided.'),
+    many: detail(401, 'Invalid token header. Token string should not contain spaces.'),
+  }),
   invalid_credentials: detail(401, 'Incorrect authentication credentials.'),
   account_not_verified: detail(401, 'User inactive or deleted.'),
   account_disabled: detail(401, 'User inactive or deleted.'),

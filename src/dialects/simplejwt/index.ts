@@ -1,7 +1,7 @@
 import type { Dialect } from '../dialect.ts'
 import type { Tongue } from '../drf/speak.ts'
 import { refuseAsDrf, speakDrf } from '../drf/speak.ts'
-import { DRF_WORDS, detail } from '../drf/words.ts'
+import { DRF_WORDS, detail, tokenWords } from '../drf/words.ts'
 import { accountActions } from './account.ts'
 import { activationActions } from './activation.ts'
 import { uidOf } from './links.ts'
@@ -28,6 +28,20 @@ const NO_ACTIVE_ACCOUNT = detail(
   'no_active_account',
 )
 
+const BAD_TOKEN = {
+  status: 401,
+  body: {
+    detail: 'Given token not valid for any token type',
+    code: 'token_not_valid',
+    messages: [{ token_class: 'AccessToken', token_type: 'access', message: 'Token is invalid or expired' }],
+  },
+}
+const BAD_HEADER = detail(
+  401,
+  'Authorization header must contain two space-delimited values',
+  'bad_authorization_header',
+)
+
 const TONGUE: Tongue = {
   name: 'simplejwt',
   tag: 'simplejwt: djangorestframework-simplejwt',
@@ -39,16 +53,7 @@ const TONGUE: Tongue = {
     account_not_verified: NO_ACTIVE_ACCOUNT,
     account_disabled: NO_ACTIVE_ACCOUNT,
     link_invalid: { status: 401, body: { error: 'Unauthorized' } },
-    invalid_token: {
-      status: 401,
-      body: {
-        detail: 'Given token not valid for any token type',
-        code: 'token_not_valid',
-        messages: [
-          { token_class: 'AccessToken', token_type: 'access', message: 'Token is invalid or expired' },
-        ],
-      },
-    },
+    invalid_token: tokenWords(BAD_TOKEN, { none: BAD_HEADER, many: BAD_HEADER }),
   },
 }
 

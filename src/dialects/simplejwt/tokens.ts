@@ -67,7 +67,7 @@ export function tokenActions({ rotates }: { readonly rotates: boolean }) {
     body: RefreshBody,
     answers: withRefusals({ 200: Type.Object({}) }),
     async handle(request) {
-      const tokens = { access: undefined, refresh: request.body.refresh }
+      const tokens = { access: undefined, refresh: request.body.refresh, strict: true }
       await request.server.auth.logOut(tokens, callerOf(request))
       return {}
     },

@@ -1,5 +1,5 @@
 import type { Always } from './settings.ts'
-import { pageUrl } from './urls.ts'
+import { httpsOnly, pageUrl } from './urls.ts'
 import { duration, trueFalse } from './values.ts'
 
 const always = <T>(setting: Always<T>) => setting
@@ -58,6 +58,7 @@ export const dialectSettings = {
   activatedUrl: always({
     name: 'ACTIVATED_URL',
     value: pageUrl,
+    inProduction: httpsOnly,
     default: { shown: 'PUBLIC_URL', from: ({ PUBLIC_URL }) => PUBLIC_URL },
     about: 'Your page that follows an activation by simplejwt, with ?activation_complete=true',
     why: 'The start page of the application that stood there before',

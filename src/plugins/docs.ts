@@ -26,7 +26,12 @@ export const docsPlugin = fp<DocsPluginOptions>(
         },
         servers: [{ url: publicUrl }],
         // What every endpoint has in common is said once, by `finishDocument`.
-        components: { securitySchemes: { access: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+        components: {
+          securitySchemes: {
+            access: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+            token: { type: 'apiKey', in: 'header', name: 'Authorization', description: 'Token <token>' },
+          },
+        },
       },
       transformObject: (document) =>
         'openapiObject' in document ? finishDocument(document.openapiObject) : {},

@@ -83,6 +83,8 @@ export interface Manner {
   /** Lets requests with a good access token through to actions guarded by `access_token`. */
   readonly requireAccessToken: onRequestHookHandler
   readonly refuse: Refuse
+  /** For OpenAPI: where clients put the access token, of the schemes in docs.ts. */
+  readonly security?: 'access' | 'token'
 }
 
 type Actions = Partial<Record<'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', Action>>
@@ -164,7 +166,7 @@ function addRoute(
       ...(query === undefined ? {} : { querystring: query }),
       ...(params === undefined ? {} : { params }),
       ...(headers === undefined ? {} : { headers }),
-      ...(guard === 'access_token' ? { security: [{ access: [] }] } : {}),
+      ...(guard === 'access_token' ? { security: [{ [manner.security ?? 'access']: [] }] } : {}),
     },
     handler: (request, reply) =>
       // Fastify has validated what the action's schemas describe.

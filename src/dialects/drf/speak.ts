@@ -43,6 +43,7 @@ export function speakDrf(
     tag: tongue.tag,
     requireAccessToken: requireAccessToken(tongue.scheme),
     refuse: refuseAsDrf(tongue),
+    security: tongue.scheme === 'Token' ? 'token' : 'access',
   }
   app.addHook('onRequest', (request, reply, done) => {
     addHeaders(request, reply)

@@ -25,7 +25,7 @@ HEADERS = ["allow", "vary", "www-authenticate", "retry-after"]
 
 def main():
     with tempfile.TemporaryDirectory() as home:
-        for name in sorted(os.listdir(TRANSCRIPTS)):
+        for name in sorted(each for each in os.listdir(TRANSCRIPTS) if each.endswith(".json")):
             record(os.path.join(TRANSCRIPTS, name), os.path.join(home, name + ".sqlite3"))
 
 

@@ -333,7 +333,7 @@ async function guardedEndpoints({ url }: Service): Promise<[method: string, path
   const { paths } = await read<OpenApi>(await fetch(`${url}/openapi.json`))
   const guarded = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).flatMap(([method, { security }]): [string, string][] =>
-      security === undefined ? [] : [[method.toUpperCase(), path]],
+      security === undefined || security.length === 0 ? [] : [[method.toUpperCase(), path]],
     ),
   )
   return [...guarded, ['POST', '/logout']]

@@ -3,8 +3,7 @@ import type { AuthNeeds } from './auth.ts'
 import { noteEmailChange } from './change-email.ts'
 import { AuthError } from './errors.ts'
 import { emailFaults, refuseFaults } from './identity.ts'
-import { assertNewPassword } from './new-password.ts'
-import { passwordFaults } from './password-policy.ts'
+import { newPasswordFaults } from './new-password.ts'
 import type { Account, Caller } from './ports.ts'
 import type { AccountEdit } from './update-account.ts'
 import { updateAccount } from './update-account.ts'
@@ -32,7 +31,7 @@ export async function overwriteAccount(
   const isMoving = email !== undefined && email !== '' && email !== found.account.email
   refuseFaults({
     email: isMoving ? emailFaults(email) : [],
-    password: password === undefined ? [] : await passwordFaults(needs, password, found.account),
+    password: password === undefined ? [] : await newPasswordFaults(needs, password, found.account),
   })
   const account = await updateAccount(needs, claims, edit, caller)
   if (password !== undefined) await setPassword(needs, claims, password, caller)
@@ -47,7 +46,6 @@ async function setPassword(
   caller: Caller,
 ): Promise<void> {
   const account = await present(needs, claims)
-  await assertNewPassword(needs, 'password', password, account)
   const ended = await needs.changes.setPassword({
     userId: account.id,
     old: account.passwordHash,

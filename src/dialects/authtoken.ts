@@ -4,7 +4,7 @@ import { callerOf } from '../plugins/caller.ts'
 import { action } from '../plugins/endpoint.ts'
 import { readToken } from './bearer.ts'
 import type { Dialect } from './dialect.ts'
-import { Email, fields, Name, Password, trimmed, Username, withRefusals } from './drf/fields.ts'
+import { Email, fields, firstGrant, Name, Password, trimmed, Username, withRefusals } from './drf/fields.ts'
 import type { Tongue } from './drf/speak.ts'
 import { refuseAsDrf, speakDrf } from './drf/speak.ts'
 import { DRF_WORDS } from './drf/words.ts'
@@ -70,7 +70,7 @@ export function createAuthtoken({ ttlSeconds }: { readonly ttlSeconds: number })
         email: account.email,
         first_name: firstName,
         last_name: lastName,
-        token: grant?.access,
+        token: firstGrant(grant).access,
       }
     },
   })

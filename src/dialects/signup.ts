@@ -5,7 +5,7 @@ import { action } from '../plugins/endpoint.ts'
 import type { Said, Wording } from '../plugins/refusal.ts'
 import { readToken } from './bearer.ts'
 import type { Dialect } from './dialect.ts'
-import { fields, renaming, withRefusals } from './drf/fields.ts'
+import { fields, firstGrant, renaming, withRefusals } from './drf/fields.ts'
 import type { Tongue } from './drf/speak.ts'
 import { refuseAsDrf, speakDrf } from './drf/speak.ts'
 import { DRF_WORDS, fieldsOf, throttled } from './drf/words.ts'
@@ -84,7 +84,7 @@ export function createSignup({ ttlSeconds }: { readonly ttlSeconds: number }): D
         ),
         { password: 'password1' },
       )
-      return { errors: {}, success: true, token: grant?.access }
+      return { errors: {}, success: true, token: firstGrant(grant).access }
     },
   })
 

@@ -21,7 +21,7 @@ export const docsPlugin = fp<DocsPluginOptions>(
           version,
           description:
             'Short-lived access tokens and rotating refresh tokens. Every body may be JSON, urlencoded or multipart;' +
-            ' refusals are RFC 9457 problems.',
+            ' refusals are RFC 9457 problems, and at the paths of other dialects what their clients know.',
           license: { name: 'MIT', identifier: 'MIT' },
         },
         servers: [{ url: publicUrl }],

@@ -1,6 +1,7 @@
 import type { TProperties } from 'typebox'
 import { Type } from 'typebox'
 import { AuthError } from '../../core/errors.ts'
+import type { Grant } from '../../core/grant.ts'
 
 /** Fields of a body; what else stands in it is passed over, as Django's serializers do. */
 export function fields<T extends TProperties>(properties: T) {
@@ -18,6 +19,15 @@ export const Refused = Type.Object({}, { additionalProperties: true, description
 /** The refusals that any endpoint may give, for the document. */
 export function withRefusals<T extends object>(answers: T) {
   return { ...answers, '4xx': Refused, '5xx': Refused }
+}
+
+/**
+ * The token of a registration that promises one.
+ * @throws AuthError `account_not_verified` where the account has to wait after all
+ */
+export function firstGrant(grant: Grant | undefined): Grant {
+  if (grant === undefined) throw new AuthError('account_not_verified')
+  return grant
 }
 
 /** Text without the space around it, which phones add and Django's serializers take off. */

@@ -1,10 +1,9 @@
 import { Type } from 'typebox'
-import { AuthError } from '../../core/errors.ts'
 import type { Grant, SessionTerms } from '../../core/grant.ts'
 import { callerOf } from '../../plugins/caller.ts'
 import { action } from '../../plugins/endpoint.ts'
 import { claimsOf, readToken } from '../bearer.ts'
-import { fields, Name, Password, trimmed, Username, withRefusals } from '../drf/fields.ts'
+import { fields, firstGrant, Name, Password, trimmed, Username, withRefusals } from '../drf/fields.ts'
 
 const TokenAnswer = Type.Object({
   expiry: Type.String({ format: 'date-time', description: 'UTC, with microseconds' }),
@@ -55,9 +54,8 @@ export function sessionActions(terms: SessionTerms) {
         profile: {},
       }
       const { grant } = await request.server.auth.register(input, callerOf(request), { session: terms })
-      if (grant === undefined) throw new AuthError('account_not_verified')
       reply.code(201)
-      return tokenAnswer(grant)
+      return tokenAnswer(firstGrant(grant))
     },
   })
 

@@ -80,5 +80,11 @@ export async function mountDialects(
   options: Omit<DialectOptions, 'prefix'>,
 ): Promise<void> {
   const claims = new Map<string, string>()
-  for (const { dialect, prefix } of mounts) await mountDialect(app, dialect, { ...options, prefix }, claims)
+  try {
+    for (const { dialect, prefix } of mounts) await mountDialect(app, dialect, { ...options, prefix }, claims)
+  } catch (error) {
+    // Nobody else has it in hand yet, and its connections would break one by one when the process ends.
+    await app.close().catch(() => undefined)
+    throw error
+  }
 }

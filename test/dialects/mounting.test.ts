@@ -84,3 +84,30 @@ t.test(
     })
   },
 )
+
+t.test(
+  'each path of each dialect answers with and without a slash at its end, and describes itself',
+  async (t) => {
+    const { url } = await startAll(t, { SIMPLEJWT_REVEAL_ACCOUNTS: 'true' })
+    const { body } = await get(`${url}/openapi.json`)
+    const below = ['/api/auth', '/auth', '/knox', '/authentication/api']
+    const paths = Object.keys(body['paths'] as object).filter((path) =>
+      below.some((prefix) => path.startsWith(`${prefix}/`)),
+    )
+    t.ok(paths.length > 25, `${paths.length} paths`)
+    for (const path of paths.map((each) => each.replaceAll(/\{\w+\}/g, 'x'))) {
+      const [plain, slashed] = await Promise.all(
+        [path, `${path}/`].map(async (each) => {
+          const answer = await fetch(url + each, { method: 'OPTIONS' })
+          return [answer.status, answer.headers.get('allow'), await answer.json()]
+        }),
+      )
+      t.equal(plain?.[0], 200, path)
+      t.match(plain?.[1], /OPTIONS$/, path)
+      t.match(plain?.[2], { name: /\S/, description: /\S/, renders: ['application/json'] }, path)
+      t.same(slashed, plain, `${path}/`)
+      const refused = await get(url + path)
+      if (refused.status === 405) t.same(refused.body, { detail: 'Method "GET" not allowed.' }, path)
+    }
+  },
+)

@@ -59,7 +59,10 @@ for (const file of readdirSync(DIRECTORY).filter((name) => name.endsWith('.json'
       for (const exchange of exchanges) {
         const answer = await play(service, exchange, taken)
         t.same(blurred(answer, expected(exchange)), expected(exchange), `${file}: ${exchange.title}`)
-        for (const { at, why } of exchange.differences ?? []) t.ok(why.length > 20, `a reason for ${at}`)
+        for (const { at, ours, why } of exchange.differences ?? []) {
+          t.notSame(valueAt(exchange.answer, at), ours, `${exchange.title}: ${at} does differ`)
+          t.match(why, /^[A-Z].{20,}\.$/, `${exchange.title}: a reason for ${at}`)
+        }
       }
     },
   )
@@ -119,6 +122,12 @@ function put(within: object, [name = '', ...rest]: string[], difference: Differe
   if (rest.length > 0) put(at[name] as object, rest, difference)
   else if ('ours' in difference) at[name] = difference.ours
   else delete at[name]
+}
+
+function valueAt(answer: Recorded, at: string): unknown {
+  return at
+    .split('.')
+    .reduce<unknown>((value, name) => (value as Record<string, unknown> | undefined)?.[name], answer)
 }
 
 /** What we answered, with whatever changes from one time to the next written as the transcript writes it. */

@@ -5,7 +5,7 @@ import { opensMailbox } from './plugins/mail.ts'
 /** What a stranger needs to know of a service that has just started, line by line. */
 export function announce(config: RunnableConfig, demo: DemoUser | undefined): string[] {
   const { publicUrl } = config
-  const prefix = config.dialects[0]?.prefix.replace(/\/$/, '') ?? ''
+  const prefix = config.dialects.find(({ name }) => name === 'canonical')?.prefix.replace(/\/$/, '') ?? ''
   const facts = [
     ['Service', publicUrl + prefix],
     ['Docs', `${publicUrl}/docs`],

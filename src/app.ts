@@ -6,10 +6,10 @@ import Fastify, { LogController } from 'fastify'
 import type { Config } from './config.ts'
 import type { Policy } from './core/policy.ts'
 import { createServerKeys } from './core/server-keys.ts'
+import { createDialects, letterLinks, longestAccessTtl, mountDialects } from './dialects/all.ts'
 import { requireAccessToken } from './dialects/bearer.ts'
 import { refuseWithProblem, WORDS } from './dialects/canonical/errors.ts'
-import { canonical } from './dialects/canonical/index.ts'
-import { mountDialect, speakRefusals } from './dialects/dialect.ts'
+import { speakRefusals } from './dialects/dialect.ts'
 import { oauth } from './dialects/oauth/index.ts'
 import { createRefreshCookie } from './dialects/refresh-cookie.ts'
 import { limits } from './limits.ts'
@@ -86,9 +86,10 @@ export async function buildApp(
     privateKeys: config.jwtPrivateKeys ?? [],
     serverSecrets: config.serverSecrets,
   }
-  const { publicUrl, emailVerification } = config
-  const prefixes = config.dialects.map(({ prefix }) => (prefix === '/' ? '' : prefix))
-  const home = `${publicUrl}${prefixes[0]}`
+  const { publicUrl } = config
+  const mounts = createDialects(config)
+  const longestTtlSeconds = longestAccessTtl(config, mounts)
+  const home = `${publicUrl}${mounts.find(({ dialect }) => dialect.name === 'canonical')?.prefix ?? ''}`
 
   app.decorateRequest('accessClaims', null)
   speakRefusals(app, refuse)
@@ -110,15 +111,22 @@ export async function buildApp(
   await app.register(serviceClientsPlugin, { clients: config.serviceClients })
   await app.register(guardsPlugin, { enabled: config.rateLimit })
 
-  const { refreshIdleTtlSeconds, accessTtlSeconds } = config
+  const { refreshIdleTtlSeconds } = config
   await app.register(databasePlugin, {
     url: config.databaseUrl,
     poolMax: config.databasePoolMax,
     refreshIdleTtlSeconds,
   })
-  await app.register(revocationsPlugin, { ...world, accessTtlSeconds, databaseUrl: config.databaseUrl })
+  await app.register(revocationsPlugin, {
+    ...world,
+    accessTtlSeconds: longestTtlSeconds,
+    databaseUrl: config.databaseUrl,
+  })
   await app.register(seenPlugin)
-  await app.register(sweeperPlugin, { ages: config, random: world.random })
+  await app.register(sweeperPlugin, {
+    ages: { ...config, accessTtlSeconds: longestTtlSeconds },
+    random: world.random,
+  })
   await app.register(bcryptPoolPlugin, { cost: config.bcryptCost })
   await app.register(commonPasswordsPlugin, { minLength: config.passwordMinLength })
   await app.register(jwtPlugin, {
@@ -140,12 +148,14 @@ export async function buildApp(
       requestResetUrl: `${home}/request-reset`,
       changeEmailUrl: `${home}/confirm-email`,
       undoEmailUrl: `${home}/undo-email`,
+      own: letterLinks(config, mounts),
     },
   })
   await app.register(authPlugin, {
     ...world,
     keys,
     policy: policyOf(config),
+    longestTtlSeconds,
     issuer: config.jwtIssuer,
     audience: config.jwtAudience,
   })
@@ -156,20 +166,13 @@ export async function buildApp(
 
   await app.register(openApiPlugin, { manner })
   await app.register(healthPlugin, { manner })
-  await app.register(revocationFeedPlugin, { manner, accessTtlSeconds })
+  await app.register(revocationFeedPlugin, { manner, accessTtlSeconds: longestTtlSeconds })
   await app.register(errorPagesPlugin, { manner, words: WORDS })
   await app.register(wellKnownPlugin, { manner, changePasswordUrl: `${home}/request-reset` })
   if (opensMailbox(config)) await app.register(devMailboxPlugin, { manner })
   const cookie = config.refreshCookie
     ? createRefreshCookie([new URL(publicUrl).origin, ...config.corsOrigins])
     : undefined
-  const spoken = {
-    publicUrl,
-    emailVerification,
-    passwordMinLength: config.passwordMinLength,
-    cookie,
-    audiences: config.jwtAudienceKeys,
-  }
   const metadata = {
     issuer: config.jwtIssuer,
     publicUrl,
@@ -178,8 +181,8 @@ export async function buildApp(
     grants: cookie === undefined,
     hasServiceClients: app.serviceClients.exist,
   }
-  await mountDialect(app, oauth(metadata), { ...spoken, prefix: '' })
-  for (const prefix of prefixes) await mountDialect(app, canonical, { ...spoken, prefix })
+  const spoken = { ...config, cookie, audiences: config.jwtAudienceKeys }
+  await mountDialects(app, [{ dialect: oauth(metadata), prefix: '' }, ...mounts], spoken)
   app.setNotFoundHandler((request, reply) => refuse(refusal('not_found'), request, reply))
   return app
 }

@@ -97,8 +97,10 @@ export function withPort(config: Config, port: number): Config {
   const url = new URL(config.publicUrl)
   if (url.port === '0') url.port = String(port)
   const publicUrl = url.href.replace(/\/+$/, '')
+  const activated = new URL(config.activatedUrl)
+  if (activated.port === '0') activated.port = String(port)
   const jwtIssuer = config.jwtIssuer === config.publicUrl ? publicUrl : config.jwtIssuer
-  return seal({ ...config, port, publicUrl, jwtIssuer })
+  return seal({ ...config, port, publicUrl, jwtIssuer, activatedUrl: activated.href })
 }
 
 /** Reads one setting into `draft`, and what it is into `texts`, for the defaults below it. */
@@ -159,6 +161,16 @@ function quarrels(draft: Draft): Fault[] {
     const problem = 'is not shorter than REFRESH_TTL and REFRESH_IDLE_TTL, so that nothing could be refreshed'
     const expected = 'less than both'
     faults.push({ setting: 'ACCESS_TTL', problem, expected, remedy: 'shorten it, or lengthen them' })
+  }
+  const early = (draft.dialects ?? []).filter(({ name }) => ['authtoken', 'signup', 'knox'].includes(name))
+  if (draft.emailVerification === 'required' && early.length > 0) {
+    const names = early.map(({ name }) => name).join(', ')
+    faults.push({
+      setting: 'DIALECTS',
+      problem: `mounts ${names}: a token is handed out at registration there, and EMAIL_VERIFICATION is required`,
+      expected: 'EMAIL_VERIFICATION=optional or off beside them',
+      remedy: 'set EMAIL_VERIFICATION=optional, or mount fewer dialects',
+    })
   }
   return [...faults, ...keyQuarrels(draft)]
 }

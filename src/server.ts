@@ -6,6 +6,7 @@ import type { Config } from './config.ts'
 import { ConfigError, EXIT_CONFIG, readConfig, withPort } from './config.ts'
 import type { Completed } from './development.ts'
 import { complete, putDemoUser } from './development.ts'
+import { DialectError } from './dialects/dialect.ts'
 import { keySourceOf, openKeyFiles } from './key-source.ts'
 import { TemplateError } from './mail/read-templates.ts'
 import { ProfileSchemaError } from './plugins/profile-schema.ts'
@@ -18,7 +19,7 @@ const CLOSE_WITHIN_MS = 15_000
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 type StopSignal = (typeof STOP_SIGNALS)[number]
 const WAIT_FOR_DATABASE_SECONDS = 30
-const FAULTS_OF_SETTINGS = [ConfigError, TemplateError, ProfileSchemaError]
+const FAULTS_OF_SETTINGS = [ConfigError, DialectError, TemplateError, ProfileSchemaError]
 
 await main()
 

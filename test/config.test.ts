@@ -77,6 +77,14 @@ t.test('every default is the one that the contract lists', async (t) => {
     TRUST_PROXY: undefined,
     RATE_LIMIT: 'on',
     UNVERIFIED_TTL: '7d',
+    AUTHTOKEN_TTL: '30d',
+    SIGNUP_TTL: '24h',
+    KNOX_TTL: '10h',
+    SIMPLEJWT_ROTATE: 'false',
+    SIMPLEJWT_STATUS_REFRESH: 'false',
+    SIMPLEJWT_REVEAL_ACCOUNTS: 'false',
+    SIMPLEJWT_ACTIVATE_BY_GET: 'true',
+    ACTIVATED_URL: 'PUBLIC_URL',
   }
   const described = new Map(describeSettings().map((each) => [each.name, each.default]))
   for (const [name, standard] of Object.entries(contract)) {
@@ -133,6 +141,14 @@ t.test('an empty environment is a development service on the loopback', async (t
     rateLimit: true,
     logLevel: 'info',
     unverifiedTtlSeconds: 7 * 86_400,
+    authtokenTtlSeconds: 30 * 86_400,
+    signupTtlSeconds: 86_400,
+    knoxTtlSeconds: 36_000,
+    simplejwtRotate: false,
+    simplejwtStatusRefresh: false,
+    simplejwtRevealAccounts: false,
+    simplejwtActivateByGet: true,
+    activatedUrl: 'http://127.0.0.1:3000/',
   }
   t.strictSame({ ...readConfig({}) }, expected)
 })
@@ -580,19 +596,12 @@ t.test('names that belong to others are left alone', async (t) => {
 })
 
 t.test('a setting of a later version is refused, unless it is set to what is true already', async (t) => {
-  const later = `METRICS_PORT=9 AUTHTOKEN_TTL=1d
-    SIGNUP_TTL=1d KNOX_TTL=1d SIMPLEJWT_ROTATE=true SIMPLEJWT_STATUS_REFRESH=true
-    SIMPLEJWT_REVEAL_ACCOUNTS=true SIMPLEJWT_ACTIVATE_BY_GET=false ACTIVATED_URL=https://a.example`
+  const later = `METRICS_PORT=9`
   for (const [name = '', value] of later.split(/\s+/).map((each) => each.split('='))) {
     const problem = 'is not in this version of Keyturn yet'
     t.match(fault({ [name]: value }), { setting: name, problem, remedy: 'unset it' }, name)
     t.match(fault({ [`${name}_FILE`]: '/x' }), { setting: name, problem }, `${name}_FILE`)
   }
-  const defaults = `AUTHTOKEN_TTL=30d
-    SIGNUP_TTL=24h KNOX_TTL=10h SIMPLEJWT_ROTATE=false SIMPLEJWT_STATUS_REFRESH=false
-    SIMPLEJWT_REVEAL_ACCOUNTS=false SIMPLEJWT_ACTIVATE_BY_GET=true PUBLIC_URL=https://a.example
-    ACTIVATED_URL=https://a.example`
-  t.ok(readConfig(Object.fromEntries(defaults.split(/\s+/).map((each) => each.split('=')))))
 })
 
 t.test('PROFILE_SCHEMA_FILE is a file of JSON, and its own name', async (t) => {
@@ -679,16 +688,30 @@ t.test('CORS_ORIGINS takes origins exactly as browsers send them', async (t) => 
   t.match(fault({ CORS_ORIGINS: 'https://App.example.com/' }), { remedy: 'write https://app.example.com' })
 })
 
-t.test('DIALECTS mounts canonical once, and says which dialects are still to come', async (t) => {
-  for (const name of ['simplejwt', 'authtoken', 'signup', 'knox']) {
-    t.match(fault({ DIALECTS: `canonical=/,${name}=/x` }), {
-      problem: new RegExp(`${name}.*not in this version yet`),
-    })
-  }
+t.test('DIALECTS mounts each dialect once, canonical among them', async (t) => {
+  const all = 'simplejwt=/authentication/api,canonical=/,authtoken=/api/auth,signup=/auth,knox=/knox'
+  t.same(
+    readConfig({ DIALECTS: all, EMAIL_VERIFICATION: 'optional' }).dialects.map(
+      ({ name, prefix }) => `${name}=${prefix}`,
+    ),
+    all.split(','),
+  )
+  t.match(fault({ DIALECTS: 'simplejwt=/a,simplejwt=/b,canonical=/' }), { problem: /mounts simplejwt twice/ })
+  t.match(fault({ DIALECTS: 'simplejwt=/a' }), { problem: 'does not mount canonical' })
+  t.match(fault({ DIALECTS: 'canonical=/,knoxx=/a' }), { remedy: /one of canonical, authtoken/ })
   const refused = `canonical canonical= canonical=x canonical=/x/ canonical=//x canonical=/a//b
     canonical=/.. canonical=/a/./b canonical=/a?b canonical=/%61 Canonical=/ other=/ /=canonical
     canonical=/,canonical=/x`
   for (const text of refused.split(/\s+/)) t.match(fault({ DIALECTS: text }), { setting: 'DIALECTS' }, text)
+})
+
+t.test('a dialect that hands out a token at registration does not start where addresses wait', async (t) => {
+  for (const name of ['authtoken', 'signup', 'knox']) {
+    const env = { DIALECTS: `canonical=/,${name}=/x` }
+    t.match(fault(env), { setting: 'DIALECTS', problem: new RegExp(`mounts ${name}: a token.*required`) })
+    for (const EMAIL_VERIFICATION of ['optional', 'off']) t.ok(readConfig({ ...env, EMAIL_VERIFICATION }))
+  }
+  t.ok(readConfig({ DIALECTS: 'canonical=/,simplejwt=/x' }), 'simplejwt waits as canonical does')
 })
 
 t.test('addresses must be what they are for', async (t) => {

@@ -5,11 +5,12 @@ import { stringOrUri } from './values.ts'
 
 /** A dialect and the path it is mounted under: `/`, or segments with no slash at the end. */
 export interface DialectMount {
-  readonly name: 'canonical'
+  readonly name: DialectName
   readonly prefix: string
 }
 
-const laterDialects: readonly string[] = ['simplejwt', 'authtoken', 'signup', 'knox']
+const DIALECT_NAMES = ['canonical', 'authtoken', 'signup', 'simplejwt', 'knox'] as const
+export type DialectName = (typeof DIALECT_NAMES)[number]
 
 /** `name=/prefix,…`, canonical among them, each name once. */
 export const dialects: Parser<readonly DialectMount[]> = {
@@ -18,15 +19,18 @@ export const dialects: Parser<readonly DialectMount[]> = {
   parse(text) {
     const mounts = readList(text, dialect)
     if (mounts instanceof Wrong) return mounts
-    if (mounts.length > 1) return new Wrong('mounts canonical twice')
-    return mounts.length === 0 ? new Wrong('does not mount canonical') : mounts
+    const names = mounts.map(({ name }) => name)
+    const twice = names.find((name, at) => names.indexOf(name) !== at)
+    if (twice !== undefined) return new Wrong(`mounts ${twice} twice`)
+    return names.includes('canonical') ? mounts : new Wrong('does not mount canonical')
   },
 }
 
 function dialect(item: string): DialectMount | Wrong {
-  const [, name = '', prefix = ''] = /^([^=]*)=(.*)$/.exec(item) ?? []
-  if (laterDialects.includes(name)) return new Wrong(`mounts ${name}, which is not in this version yet`)
-  if (name !== 'canonical') return new Wrong('names no dialect of Keyturn')
+  const [, given = '', prefix = ''] = /^([^=]*)=(.*)$/.exec(item) ?? []
+  const name = DIALECT_NAMES.find((each) => each === given)
+  if (name === undefined)
+    return new Wrong('names no dialect of Keyturn', `one of ${DIALECT_NAMES.join(', ')}`)
   if (!/^(\/|(\/(?!\.{1,2}(\/|$))[\w.~-]+)+)$/.test(prefix)) {
     return new Wrong('has a prefix that is neither / nor a path like /api/auth', 'no slash at its end')
   }

@@ -11,14 +11,6 @@ import { given } from './texts.ts'
  */
 export const notYet: Readonly<Record<string, Default | undefined>> = {
   METRICS_PORT: undefined,
-  AUTHTOKEN_TTL: '30d',
-  SIGNUP_TTL: '24h',
-  KNOX_TTL: '10h',
-  SIMPLEJWT_ROTATE: 'false',
-  SIMPLEJWT_STATUS_REFRESH: 'false',
-  SIMPLEJWT_REVEAL_ACCOUNTS: 'false',
-  SIMPLEJWT_ACTIVATE_BY_GET: 'true',
-  ACTIVATED_URL: { shown: 'PUBLIC_URL', from: ({ PUBLIC_URL }) => PUBLIC_URL },
 }
 
 /** Faults of settings that later versions will have. */

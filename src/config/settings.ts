@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { serviceClients } from './clients.ts'
+import { dialectSettings } from './dialect-settings.ts'
 import { Wrong } from './faults.ts'
 import { jsonFile, stylesheet } from './files.ts'
 import { refuseKeysOfTests, secretKeys, serverKeys } from './keys.ts'
@@ -347,6 +348,7 @@ export const settings = {
     about: 'Least severe entry that is logged',
     why: 'One line a request, as operators expect',
   }),
+  ...dialectSettings,
   unverifiedTtlSeconds: always({
     name: 'UNVERIFIED_TTL',
     value: duration('1m', '365d'),

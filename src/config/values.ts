@@ -75,6 +75,13 @@ export const onOff: Parser<boolean> = {
   parse: (text) => (text === 'on' ? true : text === 'off' ? false : new Wrong('is neither on nor off')),
 }
 
+/** `true` or `false`, and no other words for them. */
+export const trueFalse: Parser<boolean> = {
+  expected: 'true | false',
+  parse: (text) =>
+    text === 'true' ? true : text === 'false' ? false : new Wrong('is neither true nor false'),
+}
+
 /** An address or a name to listen on, without scheme, brackets or port. */
 export const host: Parser<string> = {
   expected: 'an IP address or a host name, without scheme and port',

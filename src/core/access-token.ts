@@ -30,17 +30,22 @@ export interface MintedTokens {
   readonly token: string
   /** The life of each, in seconds. */
   readonly expiresIn: number
+  /** The end of each, seconds since 1970. */
+  readonly expiresAt: number
   /** One for each audience that was asked for, in that order. */
   readonly forAudiences: readonly (readonly [audience: string, token: string])[]
 }
 
 export interface AccessTokens {
-  /** Tokens of the session at this generation: ours, and one for each of the other audiences. */
+  /**
+   * Tokens of the session at this generation: ours, and one for each of the other audiences. With `lifeSeconds` they
+   * live exactly so long, without it ACCESS_TTL, or a little less.
+   */
   mint(
     account: Account,
     sessionId: string,
     generation: number,
-    otherAudiences?: readonly string[],
+    wanted?: { readonly otherAudiences?: readonly string[]; readonly lifeSeconds?: number | undefined },
   ): MintedTokens
   /** The claims of a living token that Keyturn itself minted; `undefined` for any other. Synchronous, no database. */
   verify(token: string): AccessClaims | undefined
@@ -59,6 +64,8 @@ export interface AccessTokenNeeds {
   readonly issuer: string
   readonly audience: string
   readonly ttlSeconds: number
+  /** The longest life of any access token, for as long as which revocations are remembered; `ttlSeconds` if left out. */
+  readonly longestTtlSeconds?: number
 }
 
 /** A token is shorter-lived by up to this share, at random, so that clients do not all come back at once. */
@@ -80,21 +87,22 @@ const OWN_SUFFIX = /,"own":"([A-Za-z0-9_-]{22})"\}$/
  * Tokens found good are remembered in a bounded map; expiry and revocation are checked on every use all the same.
  */
 export function createAccessTokens(needs: AccessTokenNeeds): AccessTokens {
-  const { jwt, keys, revoked, seen, now, random } = needs
+  const { jwt, keys, revoked, seen, now, random, longestTtlSeconds = needs.ttlSeconds } = needs
   const remembered = new Map<string, { readonly token: string; readonly claims: AccessClaims }>()
 
   function alive(claims: AccessClaims): AccessClaims | undefined {
     if (claims.exp * 1000 <= now() || revoked.has(claims.sid)) return undefined
-    // Older than ACCESS_TTL was made shorter: revocations are remembered only as long as a token may live now.
-    if (claims.exp - claims.iat > needs.ttlSeconds) return undefined
+    // Older than its setting was made shorter: revocations are remembered only as long as a token may live now.
+    if (claims.exp - claims.iat > longestTtlSeconds) return undefined
     seen.note(claims.sid, claims.gen)
     return claims
   }
 
   return {
-    mint(account, sessionId, generation, otherAudiences = []) {
+    mint(account, sessionId, generation, { otherAudiences = [], lifeSeconds } = {}) {
       const iat = Math.floor(now() / 1000)
-      const expiresIn = Math.max(1, Math.floor(needs.ttlSeconds * (1 - random() * TTL_JITTER)))
+      const expiresIn = Math.max(1, lifeSeconds ?? Math.floor(needs.ttlSeconds * (1 - random() * TTL_JITTER)))
+      const expiresAt = iat + expiresIn
       const claims: Omit<AccessClaims, 'own'> = {
         // First, so that whatever they are called they cannot stand in for one of ours.
         ...needs.profiles.claims(account.profile),
@@ -102,7 +110,7 @@ export function createAccessTokens(needs: AccessTokenNeeds): AccessTokens {
         aud: needs.audience,
         sub: String(account.id),
         iat,
-        exp: iat + expiresIn,
+        exp: expiresAt,
         jti: uuidV4(),
         sid: sessionId,
         gen: generation,
@@ -122,7 +130,7 @@ export function createAccessTokens(needs: AccessTokenNeeds): AccessTokens {
         // Without `own`, which is a mark for Keyturn alone.
         return [aud, jwt.signFor(aud, JSON.stringify({ ...claims, aud, jti: uuidV4() }))]
       })
-      return { token, expiresIn, forAudiences }
+      return { token, expiresIn, expiresAt, forAudiences }
     },
 
     verify(token) {

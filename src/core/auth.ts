@@ -6,13 +6,15 @@ import type { AccountChangeStore, OwnRecords, OwnSession, WidgetStore } from './
 import { checkStatus, nextCheckIn } from './check-status.ts'
 import { deleteAccount } from './delete-account.ts'
 import { AuthError } from './errors.ts'
-import type { Grant } from './grant.ts'
+import type { Grant, SessionTerms } from './grant.ts'
 import type { Introspection } from './introspect.ts'
 import { introspect } from './introspect.ts'
 import type { Credentials } from './log-in.ts'
 import { logIn } from './log-in.ts'
 import type { LogOut } from './log-out.ts'
 import { logOut, logOutEverywhere, revokeToken } from './log-out.ts'
+import type { AccountOverwrite } from './overwrite-account.ts'
+import { overwriteAccount } from './overwrite-account.ts'
 import type { EventPage } from './own-records.ts'
 import { endOwnSession, listEvents, listSessions } from './own-records.ts'
 import type { Passwords } from './password.ts'
@@ -31,10 +33,12 @@ import type {
 import type { ProfileRules } from './profile.ts'
 import type { Refreshed, RefreshOutcome, RefreshRequest } from './refresh.ts'
 import { refresh } from './refresh.ts'
-import type { Registered, Registration } from './register.ts'
+import type { Registered, Registration, RegistrationTerms } from './register.ts'
 import { register } from './register.ts'
+import { confirmToken, renewAccess } from './renew-access.ts'
 import { requestReset } from './request-reset.ts'
 import { findResetLink, resetPassword } from './reset-password.ts'
+import { revealAccount } from './reveal-account.ts'
 import type { ServerKeys } from './server-keys.ts'
 import type { AccountEdit } from './update-account.ts'
 import { updateAccount } from './update-account.ts'
@@ -69,12 +73,14 @@ export interface AuthNeeds {
 export interface Auth {
   /** Milliseconds since 1970, by the clock that access tokens are judged by. */
   now(): number
-  register(input: Registration, caller: Caller): Promise<Registered>
+  register(input: Registration, caller: Caller, terms?: RegistrationTerms): Promise<Registered>
   verifyEmail(token: string, caller: Caller): Promise<void>
   resendVerification(email: string, caller: Caller): Promise<void>
-  logIn(credentials: Credentials, caller: Caller, audiences?: readonly string[]): Promise<Grant>
+  logIn(credentials: Credentials, caller: Caller, terms?: SessionTerms): Promise<Grant>
   refresh(request: RefreshRequest, caller: Caller): Promise<Refreshed>
   checkStatus(token: string | undefined): AccessClaims
+  renewAccess(claims: AccessClaims): Promise<Grant>
+  confirmToken(token: string): Promise<void>
   /** When whoever polls should ask again about a token that lives so long, in whole seconds. */
   nextCheckIn(expiresInSeconds: number): number
   logOut(tokens: LogOut, caller: Caller): Promise<void>
@@ -83,9 +89,11 @@ export interface Auth {
   revokeToken(token: string, caller: Caller): Promise<void>
   findAccount(claims: AccessClaims): Promise<Account>
   updateAccount(claims: AccessClaims, edit: AccountEdit, caller: Caller): Promise<Account>
+  overwriteAccount(claims: AccessClaims, change: AccountOverwrite, caller: Caller): Promise<Account>
   deleteAccount(claims: AccessClaims, password: string, caller: Caller): Promise<void>
   requestReset(email: string, caller: Caller): Promise<void>
   findResetLink(token: string): Promise<Account>
+  revealAccount(who: { username: string } | { email: string }): Promise<Account>
   resetPassword(token: string, password: string, caller: Caller): Promise<void>
   changePassword(claims: AccessClaims, passwords: NewPassword, caller: Caller): Promise<void>
   requestEmailChange(
@@ -106,20 +114,24 @@ export interface Auth {
 export function createAuth(needs: AuthNeeds): Auth {
   return {
     now: needs.now,
-    register: (input, caller) => register(needs, input, caller),
+    register: (input, caller, terms) => register(needs, input, caller, terms),
     verifyEmail: (token, caller) => verifyEmail(needs, token, caller),
     resendVerification: (email, caller) => resendVerification(needs, email, caller),
-    logIn: (credentials, caller, audiences) => logIn(needs, credentials, caller, audiences),
+    logIn: (credentials, caller, terms) => logIn(needs, credentials, caller, terms),
     refresh: (request, caller) => refresh(needs, request, caller),
     checkStatus: (token) => checkStatus(needs, token),
+    renewAccess: (claims) => renewAccess(needs, claims),
+    confirmToken: (token) => confirmToken(needs, token),
     nextCheckIn: (expiresInSeconds) => nextCheckIn(expiresInSeconds, needs.random),
     logOut: (tokens, caller) => logOut(needs, tokens, caller),
     logOutEverywhere: (claims, caller) => logOutEverywhere(needs, claims, caller),
     introspect: (token) => introspect(needs, token),
     revokeToken: (token, caller) => revokeToken(needs, token, caller),
     updateAccount: (claims, edit, caller) => updateAccount(needs, claims, edit, caller),
+    overwriteAccount: (claims, change, caller) => overwriteAccount(needs, claims, change, caller),
     deleteAccount: (claims, password, caller) => deleteAccount(needs, claims, password, caller),
     requestReset: (email, caller) => requestReset(needs, email, caller),
+    revealAccount: (who) => revealAccount(needs, who),
     findResetLink: (token) => findResetLink(needs, token),
     resetPassword: (token, password, caller) => resetPassword(needs, token, password, caller),
     changePassword: (claims, passwords, caller) => changePassword(needs, claims, passwords, caller),

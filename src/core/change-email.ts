@@ -3,11 +3,11 @@ import type { AuthNeeds } from './auth.ts'
 import type { ChangeableAccount, NewUsername } from './change-ports.ts'
 import { confirmPassword, wrongPassword } from './confirm-password.ts'
 import { AuthError } from './errors.ts'
-import { emailKey, keptEmail, refuseFaults, usernameFaults, usernameKey } from './identity.ts'
+import { claimedKey, emailKey, keptEmail, refuseFaults, usernameFaults, usernameKey } from './identity.ts'
 import { encodeLinkToken, isGenuine, readLinkToken } from './link-token.ts'
 import { newEmailFaults } from './own-address.ts'
 import { EMAIL_LINK_TTL_SECONDS, UNDO_LINK_TTL_SECONDS } from './policy.ts'
-import type { Caller } from './ports.ts'
+import type { AccountWithHash, Caller } from './ports.ts'
 import type { ServerKeys } from './server-keys.ts'
 import { letterCounter } from './verify-email.ts'
 
@@ -32,6 +32,19 @@ export async function requestEmailChange(
   if (account.email === keptEmail(email) && account.emailVerified) {
     throw new AuthError('validation_failed', { fields: { email: ['This is your address already.'] } })
   }
+  if (!(await noteEmailChange(needs, account, email, caller))) throw wrongPassword('password')
+}
+
+/**
+ * Notes the change for an account whose owner has shown who he is. False when its password has changed meanwhile.
+ * @throws AuthError `rate_limited`, `invalid_token` when the account is gone, `unavailable`
+ */
+export async function noteEmailChange(
+  needs: AuthNeeds,
+  account: AccountWithHash,
+  email: string,
+  caller: Caller,
+): Promise<boolean> {
   const found = await needs.changes.find(account.id)
   if (found === undefined) throw new AuthError('invalid_token')
   if (found.formerEmails.length >= CHANGES_PER_WINDOW) {
@@ -47,8 +60,8 @@ export async function requestEmailChange(
     counter: letterCounter(needs.keys, addressKey),
     caller,
   })
-  if (!isNoted) throw wrongPassword('password')
-  needs.outbox.wake()
+  if (isNoted) needs.outbox.wake()
+  return isNoted
 }
 
 /**
@@ -108,7 +121,7 @@ function undoStates({ emailKey, pendingEmailKey, formerEmails }: ChangeableAccou
 /** A user name that is an address may be nobody's but its account's: it goes with the address. */
 function nameThatFollows(username: string, fromKey: string, email: string): NewUsername | undefined {
   if (!username.includes('@') || usernameKey(username) !== fromKey) return undefined
-  return usernameFaults(email, email).length > 0 ? undefined : { text: email, key: usernameKey(email) }
+  return usernameFaults(email, email).length > 0 ? undefined : { text: email, key: claimedKey(email) }
 }
 
 /** The account a link is for, and which of the states that would make the link good it is in. */

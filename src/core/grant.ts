@@ -10,10 +10,24 @@ import { encodeRefreshToken } from './refresh-token.ts'
 /** What a grant is made of. */
 export type GrantNeeds = Pick<AuthNeeds, 'policy' | 'keys' | 'accessTokens'>
 
+/** How a session lives; what is left out is the policy's. */
+export interface SessionTerms {
+  /** Absolute life from the sign-in. */
+  readonly ttlSeconds?: number
+  /** False for clients that never store a new refresh token. */
+  readonly rotates?: boolean
+  /** The access token is all that the client keeps: it lives as long as its session. */
+  readonly singleToken?: boolean
+  /** Audiences that tokens are wanted for beside ours. */
+  readonly audiences?: readonly string[]
+}
+
 /** What a client is handed: both tokens of a session, their lives in seconds, and whose they are. */
 export interface Grant {
   readonly access: string
   readonly expiresIn: number
+  /** When the access token expires, seconds since 1970. */
+  readonly expiresAt: number
   readonly refresh: RefreshToken
   readonly refreshExpiresIn: number
   readonly account: Account
@@ -23,13 +37,21 @@ export interface Grant {
 }
 
 /** The tokens of the session at its current generation. */
-export function makeGrant(needs: GrantNeeds, view: SessionView, audiences: readonly string[] = []): Grant {
+export function makeGrant(needs: GrantNeeds, view: SessionView, terms: SessionTerms = {}): Grant {
   const { session, account, now } = view
   const { id, generation } = session
-  const { token, expiresIn, forAudiences } = needs.accessTokens.mint(account, id, generation, audiences)
+  const lifeSeconds = terms.singleToken ? Math.round((session.expiresAt - now) / 1000) : undefined
+  const wanted = { otherAudiences: terms.audiences ?? [], lifeSeconds }
+  const { token, expiresIn, expiresAt, forAudiences } = needs.accessTokens.mint(
+    account,
+    id,
+    generation,
+    wanted,
+  )
   return {
     access: token,
     expiresIn,
+    expiresAt,
     refresh: encodeRefreshToken(needs.keys, {
       userId: account.id,
       sessionId: session.id,
@@ -68,7 +90,13 @@ export function refreshEndsAt(
   return Math.min(session.expiresAt, idleEnd)
 }
 
-/** A session to be made for the caller, with the lifetime of the policy. */
-export function newSession(needs: AuthNeeds, userId: number, caller: Caller): NewSession {
-  return { id: uuidV7(), userId, rotates: true, ttlSeconds: needs.policy.refreshTtlSeconds, caller }
+/** A session to be made for the caller, with the lifetime of the policy unless its terms say another. */
+export function newSession(
+  needs: AuthNeeds,
+  userId: number,
+  caller: Caller,
+  { rotates = true, ttlSeconds = needs.policy.refreshTtlSeconds, singleToken = false }: SessionTerms = {},
+): NewSession {
+  // Nobody ever refreshes what has one token: by rotation it would be idle, and end before its time.
+  return { id: uuidV7(), userId, rotates: rotates && !singleToken, ttlSeconds, caller }
 }

@@ -1,3 +1,4 @@
+import { v4 as uuidV4 } from 'uuid'
 import { AuthError } from './errors.ts'
 import { imitatesLatin, skeleton } from './look-alikes.ts'
 import { hasHeapedMarks, hasInvisible, isOneWritingSystem } from './scripts.ts'
@@ -46,6 +47,15 @@ export function keptEmail(email: string): string {
 /** What decides whether two user names are the same: compatibility forms and case do not tell them apart. */
 export function usernameKey(username: string): string {
   return foldKey(username)
+}
+
+/**
+ * What a user name takes from everybody else. One that is an address takes nothing: whose it is, the address decides
+ * once it is verified, so that nobody can hold it for somebody else. The space keeps it apart from all that is typed.
+ */
+export function claimedKey(username: string): string {
+  const key = usernameKey(username)
+  return key.includes('@') ? `address ${uuidV4()}` : key
 }
 
 /** What decides whether two addresses are the same. Mail always goes to the address as it was stored. */

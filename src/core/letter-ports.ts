@@ -14,8 +14,16 @@ export interface DueLetter extends ChangeableAccount {
   /** Where it goes, if not to the address that the account has now. */
   readonly goesTo: { readonly address: string; readonly key: string } | undefined
   readonly facts: LetterFacts | undefined
+  /** The way of saying that took the request, see `Caller`. */
+  readonly via?: string | undefined
   /** The account that has verified the address that the letter goes to: this one, another, or none. */
   readonly owner: AddressOwner | undefined
+}
+
+/** Links that a way of saying writes in its own form, which its clients know; the others lead to our pages. */
+export interface LetterLinks {
+  readonly verifyEmail?: (userId: number, token: string) => string
+  readonly resetPassword?: (userId: number, token: string) => string
 }
 
 export interface AddressOwner {

@@ -49,6 +49,12 @@ export function readLinkToken(purpose: LinkPurpose, token: string): LinkClaims |
   }
 }
 
+/** Whether something that has the form of a link is for this user, where the link is written with its user beside it. */
+export function linkNames(purpose: LinkPurpose, token: string, userId: string): boolean {
+  const claims = readLinkToken(purpose, token)
+  return claims !== undefined && String(claims.userId) === userId
+}
+
 /** Whether Keyturn made this link for the account in exactly this state. */
 export function isGenuine(
   keys: ServerKeys,

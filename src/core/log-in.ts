@@ -1,6 +1,6 @@
 import type { AuthNeeds } from './auth.ts'
 import { AuthError } from './errors.ts'
-import type { Grant } from './grant.ts'
+import type { Grant, SessionTerms } from './grant.ts'
 import { assertAudiences, makeGrant, newSession } from './grant.ts'
 import { emailKey, usernameKey } from './identity.ts'
 import { networkOf } from './network.ts'
@@ -31,9 +31,9 @@ export async function logIn(
   needs: AuthNeeds,
   credentials: Credentials,
   caller: Caller,
-  audiences: readonly string[] = [],
+  terms?: SessionTerms,
 ): Promise<Grant> {
-  assertAudiences(needs, audiences)
+  assertAudiences(needs, terms?.audiences ?? [])
   assertPasswordSize('password', credentials.password)
   const identifier = identifierOf(credentials)
   const attempt = await needs.accounts.attemptLogin(identifier, countersOf(needs, identifier, caller), caller)
@@ -45,7 +45,7 @@ export async function logIn(
   }
 
   try {
-    return makeGrant(needs, await openSession(needs, credentials.password, attempt, caller), audiences)
+    return makeGrant(needs, await openSession(needs, credentials.password, attempt, caller, terms), terms)
   } catch (error) {
     const code = error instanceof AuthError ? error.code : undefined
     // Only a wrong guess counts: not a good password that was refused for another reason, and not our own trouble.
@@ -56,9 +56,9 @@ export async function logIn(
 }
 
 function identifierOf(credentials: Credentials): Identifier {
-  return 'username' in credentials
-    ? { usernameKey: usernameKey(credentials.username) }
-    : { emailKey: emailKey(credentials.email) }
+  if ('email' in credentials) return { emailKey: emailKey(credentials.email) }
+  const key = usernameKey(credentials.username)
+  return key.includes('@') ? { nameOrEmailKey: key } : { usernameKey: key }
 }
 
 /** A known device counts apart, so that nobody can lock an owner out by guessing from elsewhere. */
@@ -96,12 +96,13 @@ async function openSession(
   password: string,
   attempt: LoginAttempt,
   caller: Caller,
+  terms: SessionTerms | undefined,
 ): Promise<SessionView> {
   let { account: present } = attempt
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const account = await authenticate(needs, password, present)
     const hash = round === 0 ? await renewHash(needs, account, password) : account.passwordHash
-    const session = newSession(needs, account.id, caller)
+    const session = newSession(needs, account.id, caller, terms)
     const view = await needs.sessions.create(session, hash, attempt.counter)
     if (view !== undefined) return view
     present = (await needs.accounts.findForLink(account.id))?.account

@@ -1,6 +1,7 @@
 import type { AccessClaims } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
 import { checkStatus } from './check-status.ts'
+import { AuthError } from './errors.ts'
 import type { Caller } from './ports.ts'
 import { decodeRefreshToken } from './refresh-token.ts'
 
@@ -8,21 +9,30 @@ import { decodeRefreshToken } from './refresh-token.ts'
 export interface LogOut {
   readonly access: string | undefined
   readonly refresh: string | undefined
+  /** Whether a refresh token that ends nothing is refused, for clients that want to be told. */
+  readonly strict?: boolean
 }
 
 /**
  * Ends the session of the refresh token, whatever its generation, or else of the access token: a phone whose access
  * token has expired must be able to sign out. A refresh token that names no living session of ours is not told so
  * (RFC 7009, 2.2). Once more is fine.
- * @throws AuthError `token_missing` or `invalid_token` when the access token is all there is
+ * @throws AuthError `token_missing` or `invalid_token` when the access token is all there is; `refresh_invalid` with
+ * `strict`
  */
-export async function logOut(needs: AuthNeeds, { access, refresh }: LogOut, caller: Caller): Promise<void> {
+export async function logOut(
+  needs: AuthNeeds,
+  { access, refresh, strict = false }: LogOut,
+  caller: Caller,
+): Promise<void> {
   if (refresh === undefined) {
     const claims = checkStatus(needs, access)
-    return endSession(needs, claims.sid, claims.user_id, caller)
+    await endSession(needs, claims.sid, claims.user_id, caller)
+    return
   }
   const claims = decodeRefreshToken(needs.keys, refresh)
-  if (claims !== undefined) await endSession(needs, claims.sessionId, claims.userId, caller)
+  const hasEnded = claims !== undefined && (await endSession(needs, claims.sessionId, claims.userId, caller))
+  if (strict && !hasEnded) throw new AuthError('refresh_invalid')
 }
 
 /** Ends every session of the user, also those that are being started at this moment; returns how many. */
@@ -40,7 +50,10 @@ export async function logOutEverywhere(
 /** Ends the session of either token, as a service asks for it. What names no living session is not told so (RFC 7009, 2.2). */
 export async function revokeToken(needs: AuthNeeds, token: string, caller: Caller): Promise<void> {
   const refresh = decodeRefreshToken(needs.keys, token)
-  if (refresh !== undefined) return endSession(needs, refresh.sessionId, refresh.userId, caller, 'service')
+  if (refresh !== undefined) {
+    await endSession(needs, refresh.sessionId, refresh.userId, caller, 'service')
+    return
+  }
   const claims = needs.accessTokens.verify(token)
   if (claims !== undefined) await endSession(needs, claims.sid, claims.user_id, caller, 'service')
 }
@@ -51,8 +64,9 @@ async function endSession(
   userId: number,
   caller: Caller,
   reason?: 'service',
-): Promise<void> {
+): Promise<boolean> {
   const event = { kind: 'logout', caller, userId, sessionId, reason } as const
-  await needs.sessions.revoke(sessionId, undefined, 'logout', event)
+  const hasEnded = await needs.sessions.revoke(sessionId, undefined, 'logout', event)
   needs.revoked.add([sessionId])
+  return hasEnded
 }

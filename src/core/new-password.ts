@@ -13,13 +13,23 @@ export async function assertNewPassword(
   password: string,
   account: AccountWithHash,
 ): Promise<void> {
+  const faults = await newPasswordFaults(needs, password, account)
+  if (faults.length > 0) throw new AuthError('validation_failed', { fields: { [field]: faults } })
+}
+
+/** What is wrong with a password that is to replace the one of this account, as sentences. */
+export async function newPasswordFaults(
+  needs: AuthNeeds,
+  password: string,
+  account: AccountWithHash,
+): Promise<string[]> {
   const faults = await passwordFaults(needs, password, account)
   if (faults.length === 0 && (await wasUsed(needs, password, account))) {
     faults.push(
       `You have used this password before. Choose one that is not among your last ${needs.policy.passwordHistory + 1}.`,
     )
   }
-  if (faults.length > 0) throw new AuthError('validation_failed', { fields: { [field]: faults } })
+  return faults
 }
 
 async function wasUsed(needs: AuthNeeds, password: string, account: AccountWithHash): Promise<boolean> {

@@ -33,6 +33,8 @@ export interface AccountWithHash extends Account {
 export interface Caller {
   readonly ip: string
   readonly userAgent: string
+  /** The name of the way of saying that took the request, for the links of its letters; left out for our own. */
+  readonly via?: string | undefined
 }
 
 // ── events ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -94,6 +96,8 @@ export interface NewAccount {
 
 export type Identifier =
   | { readonly usernameKey: string }
+  /** A name with an @ in it: the account of that name, else that of the address. */
+  | { readonly nameOrEmailKey: string }
   | { readonly emailKey: string }
   | { readonly userId: number }
 
@@ -122,6 +126,12 @@ export interface AccountStore {
   ): Promise<Account | 'username_taken' | 'email_taken'>
 
   find(userId: number): Promise<Account | undefined>
+
+  /** The account of a name or an address, as `attemptLogin` finds it, and without counting anything. */
+  lookUp(identifier: Identifier): Promise<Account | undefined>
+
+  /** Whether somebody has the name at this moment: for a complaint, never for a decision. */
+  isUsernameTaken(usernameKey: string): Promise<boolean>
 
   /**
    * Finds the account and counts the attempt, in one statement, against the account; against the name where

@@ -126,7 +126,7 @@ function answer(
   audiences: readonly string[],
 ): Refreshed {
   needs.count(outcome)
-  return { ...makeGrant(needs, view, audiences), outcome }
+  return { ...makeGrant(needs, view, { audiences }), outcome }
 }
 
 const DEAD_CODES = {

@@ -10,6 +10,11 @@ export const EVENTS_KEPT_SECONDS = 180 * DAY
 /** A session that has ended: by its row the device is known, which a lock against strangers does not lock out. */
 export const ENDED_SESSIONS_KEPT_SECONDS = 30 * DAY
 
+/** A session that was revoked: its row is what tells a process that starts anew that its access tokens are dead. */
+export function revokedKeptSeconds(accessTtlSeconds: number): number {
+  return Math.max(ENDED_SESSIONS_KEPT_SECONDS, accessTtlSeconds + DAY)
+}
+
 /** Letters that were sent or given up, for whoever asks where one went; and those in the mailbox of development. */
 export const LETTERS_KEPT_SECONDS = 7 * DAY
 

@@ -2,7 +2,7 @@ import type { AccessClaims } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
 import type { AccountUpdate } from './change-ports.ts'
 import { AuthError } from './errors.ts'
-import { keptForm, nameFaults, refuseFaults, usernameFaults, usernameKey } from './identity.ts'
+import { claimedKey, keptForm, nameFaults, refuseFaults, usernameFaults } from './identity.ts'
 import type { Account, Caller, Profile } from './ports.ts'
 import type { ProfileRules } from './profile.ts'
 
@@ -61,7 +61,7 @@ function judgeEdit(rules: ProfileRules, account: Account, edit: AccountEdit): Ac
     ...(isSame(profile, account.profile) ? {} : rules.faults(profile)),
   })
   const update: AccountUpdate = {
-    username: isRenamed ? { text: username, key: usernameKey(username) } : undefined,
+    username: isRenamed ? { text: username, key: claimedKey(username) } : undefined,
     firstName: firstName === account.firstName ? undefined : firstName,
     lastName: lastName === account.lastName ? undefined : lastName,
     profile: isSame(profile, account.profile) ? undefined : { old: account.profile, fresh: profile },

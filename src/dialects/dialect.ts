@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
+import type { LetterLinks } from '../core/letter-ports.ts'
 import type { EmailVerification } from '../core/policy.ts'
 import type { Refuse } from '../plugins/refusal.ts'
-import { toRefusal } from '../plugins/refusal.ts'
+import { refusal, toRefusal } from '../plugins/refusal.ts'
 import type { RefreshCookie } from './refresh-cookie.ts'
 
 /** What a dialect is told about the service it speaks for. */
@@ -22,33 +23,73 @@ export interface DialectOptions {
 /** A wire contract over the verbs of the core: paths, field names, answers and words, and no logic. */
 export interface Dialect {
   readonly name: string
+  /** The life of the access tokens that it hands out, where it is not ACCESS_TTL. */
+  readonly accessTtlSeconds?: number
+  /** The links of letters that it took the request for, where they do not lead to the pages of our own contract. */
+  readonly letterLinks?: (options: Pick<DialectOptions, 'prefix' | 'publicUrl'>) => LetterLinks
   /** Says no in this dialect's words, at each of its endpoints. */
   readonly refuse: (options: DialectOptions) => Refuse
   /** Adds its endpoints; paths are below the prefix already. */
   readonly mount: (app: FastifyInstance, options: DialectOptions) => void
 }
 
-/** Puts a dialect under its prefix, with its own words for whatever goes wrong there. */
+/** Two dialects that cannot be mounted together; ready for a terminal. */
+export class DialectError extends Error {
+  override readonly name = 'DialectError'
+}
+
+/**
+ * Puts a dialect under its prefix, with its own words for whatever goes wrong there.
+ * @param claims which dialect has which path, of all that are mounted
+ * @throws DialectError where another dialect has one of its paths already
+ */
 export async function mountDialect(
   app: FastifyInstance,
   dialect: Dialect,
   options: DialectOptions,
+  claims: Map<string, string>,
 ): Promise<void> {
+  const refuse = dialect.refuse(options)
   await app.register(
     async (scope) => {
-      speakRefusals(scope, dialect.refuse(options))
+      scope.addHook('onRoute', ({ url }) => claim(claims, url, dialect.name))
+      speakRefusals(scope, refuse)
       dialect.mount(scope, options)
+      // Below the root the words are those of the service.
+      if (options.prefix !== '') {
+        scope.setNotFoundHandler((request, reply) => refuse(refusal('not_found'), request, reply))
+      }
     },
     { prefix: options.prefix },
+  )
+}
+
+function claim(claims: Map<string, string>, url: string, name: string): void {
+  const path = url.replace(/(?<=.)\/$/, '')
+  for (const [other, owner] of claims) {
+    if (owner === name || !meet(path, other)) continue
+    throw new DialectError(
+      `Keyturn does not start: DIALECTS mounts ${owner} and ${name} so that both have the path ${path}. Give one of them another prefix.`,
+    )
+  }
+  claims.set(path, name)
+}
+
+/** Whether one request could be for both: a parameter stands for any segment. */
+function meet(one: string, other: string): boolean {
+  const [ours, theirs] = [one.split('/'), other.split('/')]
+  return (
+    ours.length === theirs.length &&
+    ours.every((part, at) => part === theirs[at] || [part, theirs[at]].some((each) => each?.startsWith(':')))
   )
 }
 
 /** Answers whatever is thrown below `app` by `refuse`; defects are logged, and nothing of them is sent. */
 export function speakRefusals(app: FastifyInstance, refuse: Refuse): void {
   app.setErrorHandler((error, request, reply) => {
-    const refusal = toRefusal(error)
-    if (refusal.code === 'internal_error') request.log.error({ err: error }, 'a defect')
-    if (refusal.code === 'unavailable') request.log.warn({ err: error }, 'unavailable')
-    return refuse(refusal, request, reply)
+    const found = toRefusal(error)
+    if (found.code === 'internal_error') request.log.error({ err: error }, 'a defect')
+    if (found.code === 'unavailable') request.log.warn({ err: error }, 'unavailable')
+    return refuse(found, request, reply)
   })
 }

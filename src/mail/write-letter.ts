@@ -1,6 +1,6 @@
 import { makeEmailToken } from '../core/change-email.ts'
 import type { WrittenVerdict } from '../core/letter.ts'
-import type { DueLetter } from '../core/letter-ports.ts'
+import type { DueLetter, LetterLinks } from '../core/letter-ports.ts'
 import { makeResetToken } from '../core/reset-password.ts'
 import type { ServerKeys } from '../core/server-keys.ts'
 import { makeVerifyToken } from '../core/verify-email.ts'
@@ -28,6 +28,8 @@ export interface MailLinks {
   readonly undoEmailUrl: string
   /** Where a new password is asked for; no token is added. */
   readonly requestResetUrl: string
+  /** By the name that the letter remembers: links of dialects that write their own. */
+  readonly own?: ReadonlyMap<string, LetterLinks>
 }
 
 /** The letter in words, with its link, if it has one, made this very moment and stored nowhere. */
@@ -46,11 +48,16 @@ function linkOf(
   verdict: WrittenVerdict,
 ): string | undefined {
   const userId = letter.account.id
+  const own = links.own?.get(letter.via ?? '')
   switch (verdict.verdict) {
-    case 'verify_email':
-      return withToken(links.verifyUrl, makeVerifyToken(keys, userId, letter.emailKey, verdict.link.issuedAt))
-    case 'reset_password':
-      return withToken(links.resetUrl, makeResetToken(keys, letter, verdict.link.issuedAt))
+    case 'verify_email': {
+      const token = makeVerifyToken(keys, userId, letter.emailKey, verdict.link.issuedAt)
+      return own?.verifyEmail?.(userId, token) ?? withToken(links.verifyUrl, token)
+    }
+    case 'reset_password': {
+      const token = makeResetToken(keys, letter, verdict.link.issuedAt)
+      return own?.resetPassword?.(userId, token) ?? withToken(links.resetUrl, token)
+    }
     case 'change_email': {
       const change = { userId, oldKey: letter.emailKey, newKey: letter.pendingEmailKey }
       const token = makeEmailToken(keys, 'change_email', { ...change, issuedAt: verdict.link.issuedAt })

@@ -10,6 +10,8 @@ export interface Page {
   readonly wide?: boolean
   /** Frames inherit the policy, and letters bring style on every element. For developers only. */
   readonly framesLetters?: boolean
+  /** An origin that the answer to a form of this page leads to: browsers hold redirects to the policy too. */
+  readonly formsLeadTo?: string
 }
 
 /** How every page looks: our style and, after it, that of whoever runs the service. */
@@ -53,12 +55,15 @@ ${main}
 }
 
 /** Policies (CSP Level 3) of a page that runs no script, loads nothing, and sends its forms only to where it came from. */
-export function pageHeaders({ framesLetters = false }: Page, look: Look): Readonly<Record<string, string>> {
+export function pageHeaders(
+  { framesLetters = false, formsLeadTo }: Page,
+  look: Look,
+): Readonly<Record<string, string>> {
   const policy = [
     "default-src 'none'",
     `style-src ${framesLetters ? "'unsafe-inline'" : look.styleHash}`,
     ...(look.hasOwnStyle ? ['img-src data:', 'font-src data:'] : []),
-    "form-action 'self'",
+    `form-action 'self'${formsLeadTo === undefined ? '' : ` ${formsLeadTo}`}`,
     "base-uri 'none'",
     "frame-ancestors 'none'",
   ]

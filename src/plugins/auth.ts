@@ -18,6 +18,8 @@ declare module 'fastify' {
 
 export interface AuthPluginOptions {
   readonly policy: Policy
+  /** Of the access tokens of every dialect that is mounted, the longest life. */
+  readonly longestTtlSeconds: number
   readonly keys: ServerKeys
   readonly issuer: string
   readonly audience: string
@@ -29,7 +31,7 @@ export interface AuthPluginOptions {
 
 /** The verbs of the core, bound to the long-lived things of this process. */
 export const authPlugin = fp<AuthPluginOptions>(
-  async (app, { policy, keys, issuer, audience, now, random }) => {
+  async (app, { policy, longestTtlSeconds, keys, issuer, audience, now, random }) => {
     const accessTokens = createAccessTokens({
       jwt: app.jwtSigner,
       keys,
@@ -41,6 +43,7 @@ export const authPlugin = fp<AuthPluginOptions>(
       issuer,
       audience,
       ttlSeconds: policy.accessTtlSeconds,
+      longestTtlSeconds,
     })
     const passwords = createPasswords(app.bcryptPool, policy.bcryptCost)
     app.decorate('passwords', passwords)

@@ -10,6 +10,7 @@ export function callerOf(request: FastifyRequest): Caller {
     // Fastify's `ip` is undefined once the client has hung up.
     ip: plainAddress(request.ip ?? '') ?? plainAddress(request.socket.remoteAddress ?? '') ?? UNKNOWN_ADDRESS,
     userAgent: cleanText(request.headers['user-agent'] ?? ''),
+    via: request.routeOptions.config.dialect,
   }
 }
 

@@ -21,7 +21,7 @@ export const docsPlugin = fp<DocsPluginOptions>(
           version,
           description:
             'Short-lived access tokens and rotating refresh tokens. Every body may be JSON, urlencoded or multipart;' +
-            ' refusals are RFC 9457 problems.',
+            ' refusals are RFC 9457 problems, and at the paths of other dialects what their clients know.',
           license: { name: 'MIT', identifier: 'MIT' },
         },
         servers: [{ url: publicUrl }],
@@ -30,6 +30,7 @@ export const docsPlugin = fp<DocsPluginOptions>(
           securitySchemes: {
             access: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
             service: { type: 'http', scheme: 'basic', description: 'One of SERVICE_CLIENTS' },
+            token: { type: 'apiKey', in: 'header', name: 'Authorization', description: 'Token <token>' },
           },
         },
       },

@@ -1,4 +1,5 @@
 import type {
+  FastifyContextConfig,
   FastifyInstance,
   FastifyReply,
   FastifyRequest,
@@ -12,7 +13,7 @@ import { takeDocuments } from './documents.ts'
 import type { GuardName } from './guards.ts'
 import { addOptions } from './options.ts'
 import { withProfileFields } from './profile.ts'
-import type { Refuse } from './refusal.ts'
+import type { RefusalCode, Refuse, Wording } from './refusal.ts'
 import { refusal } from './refusal.ts'
 
 declare module 'fastify' {
@@ -21,6 +22,12 @@ declare module 'fastify' {
     readonly besideRefusal?: Readonly<Record<string, unknown>>
     /** A form of our own pages leads here: a browser is refused by a page, and no cookie is looked at. */
     readonly page?: boolean
+    /** The name of the dialect that the route belongs to; our own where there is none. */
+    readonly dialect?: string
+    /** The methods of the path, as the header Allow names them. */
+    readonly allow?: string
+    /** Words of this route alone, which go before those of its dialect. */
+    readonly words?: Partial<Readonly<Record<RefusalCode, Wording>>>
   }
 }
 
@@ -44,6 +51,8 @@ export interface Action<
   /** Answers by status, for the document and for the serializer. */
   readonly answers: Readonly<Record<number, TSchema>>
   readonly besideRefusal?: Readonly<Record<string, unknown>>
+  /** Words of this action alone, for dialects that say the same thing differently from path to path. */
+  readonly words?: Partial<Readonly<Record<RefusalCode, Wording>>>
   /** A form of our own pages leads here: whatever is refused to a browser is refused by a page. */
   readonly page?: boolean
   /** Takes a JSON text of up to so many bytes as it is, and neither fields nor forms: `request.body` is that text. */
@@ -74,11 +83,14 @@ export interface Manner {
   /** Lets requests with a good access token through to actions guarded by `access_token`. */
   readonly requireAccessToken: onRequestHookHandler
   readonly refuse: Refuse
+  /** For OpenAPI: where clients put the access token, of the schemes in docs.ts. */
+  readonly security?: 'access' | 'token'
 }
 
 type Actions = Partial<Record<'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', Action>>
 
-const ALL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+/** In the order in which Django names them in Allow. */
+const ALL_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'] as const
 
 /**
  * A path with all that belongs to it: its actions, each behind its guard; HEAD beside GET; OPTIONS, which is the
@@ -89,22 +101,26 @@ export function endpoint(
   manner: Manner,
   url: string,
   name: string,
-  stated: Actions,
+  definitions: Actions,
 ): void {
   const actions: Actions = Object.fromEntries(
-    Object.entries(stated).map(([method, definition]) => [method, settled(app, definition)]),
+    Object.entries(definitions).map(([method, definition]) => [method, settled(app, definition)]),
   )
-  const allowed: HTTPMethods[] = []
+  const stated = new Set(Object.keys(actions))
+  const allowed: HTTPMethods[] = ALL_METHODS.filter((method) =>
+    stated.has(method === 'HEAD' ? 'GET' : method),
+  )
+  const allow = [...allowed, 'OPTIONS'].join(', ')
+  const config = { dialect: manner.name, allow }
   for (const [method, definition] of Object.entries(actions)) {
     const methods = method === 'GET' ? ['GET', 'HEAD'] : [method]
-    allowed.push(...methods)
-    for (const one of methods) addRoute(app, manner, url, one, definition)
+    for (const one of methods) addRoute(app, manner, { url, config }, one, definition)
   }
-  addOptions(app, { url, name, allowed }, actions)
+  addOptions(app, { url, name, allowed, config }, actions)
 
-  const allow = [...allowed, 'OPTIONS'].join(', ')
   app.route({
     url,
+    config,
     method: ALL_METHODS.filter((method) => !allowed.includes(method)),
     schema: { hide: true } as FastifySchema,
     handler: (request, reply) =>
@@ -122,17 +138,22 @@ function settled(app: FastifyInstance, definition: Action): Action {
 function addRoute(
   app: FastifyInstance,
   manner: Manner,
-  url: string,
+  { url, config }: { readonly url: string; readonly config: FastifyContextConfig },
   method: string,
   definition: Action,
 ): void {
   const { guard, body, query, params, headers, answers, summary, description, hidden } = definition
-  const { besideRefusal, page, documentMaxBytes } = definition
+  const { besideRefusal, page, words, documentMaxBytes } = definition
   const count = app.guards[guard]
   const route: RouteOptions = {
     url,
     method,
-    config: { ...(besideRefusal && { besideRefusal }), ...(page && { page }) },
+    config: {
+      ...config,
+      ...(besideRefusal && { besideRefusal }),
+      ...(page && { page }),
+      ...(words && { words }),
+    },
     ...(documentMaxBytes === undefined ? {} : { bodyLimit: documentMaxBytes }),
     ...(guard === 'token'
       ? { preValidation: count ?? [] }
@@ -147,7 +168,7 @@ function addRoute(
       ...(query === undefined ? {} : { querystring: query }),
       ...(params === undefined ? {} : { params }),
       ...(headers === undefined ? {} : { headers }),
-      ...(guard === 'access_token' ? { security: [{ access: [] }] } : {}),
+      ...(guard === 'access_token' ? { security: [{ [manner.security ?? 'access']: [] }] } : {}),
       ...(guard === 'service' ? { security: [{ service: [] }] } : {}),
     },
     handler: (request, reply) =>

@@ -21,7 +21,7 @@ const PROBLEM = { $ref: '#/components/schemas/Problem' }
 /**
  * The document with what no single route's schema says: a name for each operation, that forms are read as well as
  * JSON, that a body without required fields may be left out, that what asks for no access token is open, and that
- * every refusal is the same `application/problem+json`.
+ * every refusal of ours is the same `application/problem+json`.
  */
 export function finishDocument(made: object): Document {
   const document: Document = JSON.parse(JSON.stringify(made))
@@ -55,10 +55,17 @@ function takeProblem({ responses = {} }: Operation): unknown {
   let problem: unknown
   for (const status of ['4XX', '5XX']) {
     const answer = responses[status]
-    if (answer === undefined) continue
-    problem = answer.content?.['application/json']?.schema ?? problem
+    const schema = answer?.content?.['application/json']?.schema
+    if (answer === undefined || !isProblem(schema)) continue
+    problem = schema
     answer.content = { 'application/problem+json': { schema: PROBLEM } }
     answer.description = status === '4XX' ? 'Refused (RFC 9457)' : 'Not at the moment, or a defect (RFC 9457)'
   }
   return problem
+}
+
+/** Other dialects refuse in other words, and describe them as they stand. */
+function isProblem(schema: unknown): boolean {
+  const properties = typeof schema === 'object' && schema !== null && 'properties' in schema
+  return properties && typeof schema.properties === 'object' && 'request_id' in (schema.properties ?? {})
 }

@@ -1,4 +1,10 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
+import type {
+  FastifyContextConfig,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchema,
+} from 'fastify'
 import type { TSchema } from 'typebox'
 import { IsObject } from 'typebox'
 
@@ -16,10 +22,16 @@ export function addOptions(
     url,
     name,
     allowed,
-  }: { readonly url: string; readonly name: string; readonly allowed: readonly string[] },
+    config,
+  }: {
+    readonly url: string
+    readonly name: string
+    readonly allowed: readonly string[]
+    readonly config: FastifyContextConfig
+  },
   actions: Readonly<Record<string, DescribedAction>>,
 ): void {
-  app.options(url, { schema: { hide: true } as FastifySchema }, (request, reply) => {
+  app.options(url, { config, schema: { hide: true } as FastifySchema }, (request, reply) => {
     reply.header('allow', [...allowed, 'OPTIONS'].join(', '))
     return isPreflight(request) ? answerPreflight(reply, allowed) : reply.send(describe(actions, name))
   })
@@ -48,6 +60,7 @@ const PARSES = [JSON_TYPE, 'application/x-www-form-urlencoded', 'multipart/form-
 /** The path in words for a machine, in the shape of Django REST Framework's metadata. */
 function describe(actions: Readonly<Record<string, DescribedAction>>, name: string): Record<string, unknown> {
   const takesDocument = Object.values(actions).some(({ documentMaxBytes }) => documentMaxBytes !== undefined)
+  const fields = fieldsOf(actions)
   return {
     name,
     description: Object.values(actions)
@@ -55,10 +68,17 @@ function describe(actions: Readonly<Record<string, DescribedAction>>, name: stri
       .join(' '),
     parses: takesDocument ? [JSON_TYPE] : PARSES,
     renders: [JSON_TYPE],
-    actions: Object.fromEntries(
-      Object.entries(actions).map(([method, { body }]) => [method, describeFields(body)]),
-    ),
+    ...(Object.keys(fields).length > 0 && { actions: fields }),
   }
+}
+
+/** By method, the fields of those that take some. */
+function fieldsOf(actions: Readonly<Record<string, DescribedAction>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(actions).flatMap(([method, { body }]) =>
+      body === undefined ? [] : [[method, describeFields(body)]],
+    ),
+  )
 }
 
 function describeFields(body: TSchema | undefined): Record<string, unknown> {
@@ -68,17 +88,32 @@ function describeFields(body: TSchema | undefined): Record<string, unknown> {
   const required = new Set([...(body.required ?? []), ...(main?.required ?? [])])
   return Object.fromEntries(
     Object.entries(body.properties).map(([field, schema]) => {
-      const { type, maxLength, description }: { type?: string; maxLength?: number; description?: string } =
+      const { title, maxLength, description }: { title?: string; maxLength?: number; description?: string } =
         schema
       return [
         field,
         {
-          type: type ?? 'any',
+          type: kindOf(schema),
           required: required.has(field),
+          read_only: false,
+          label: title ?? labelOf(field),
           ...(maxLength === undefined ? {} : { max_length: maxLength }),
           ...(description === undefined ? {} : { help_text: description }),
         },
       ]
     }),
   )
+}
+
+/** The kind of a field in the words of Django REST Framework. */
+function kindOf({ type, format }: { readonly type?: unknown; readonly format?: unknown }): string {
+  if (format === 'email') return 'email'
+  if (type === 'number') return 'float'
+  return type === 'string' || type === 'integer' || type === 'boolean' ? type : 'field'
+}
+
+/** `first_name` as a person would head it: First name. */
+function labelOf(field: string): string {
+  const words = field.replaceAll('_', ' ')
+  return words.charAt(0).toUpperCase() + words.slice(1)
 }

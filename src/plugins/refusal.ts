@@ -24,6 +24,15 @@ export interface Refusal {
   readonly retryAfterSeconds: number | undefined
 }
 
+/** A refusal in words: its status and what stands in the body. */
+export interface Said {
+  readonly status: number
+  readonly body: object
+}
+
+/** The words for one code, or how they are found for this very refusal. */
+export type Wording = Said | ((refusal: Refusal, request: FastifyRequest) => Said)
+
 /** Says no in the words of a dialect. */
 export type Refuse = (refusal: Refusal, request: FastifyRequest, reply: FastifyReply) => FastifyReply
 

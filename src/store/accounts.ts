@@ -2,6 +2,7 @@ import { and, eq, sql } from 'drizzle-orm'
 import { v7 as uuidV7 } from 'uuid'
 import { LOGIN_WINDOW_SECONDS } from '../core/policy.ts'
 import type { Account, AccountStore, Caller, Identifier, NewAccount, PasswordHash } from '../core/ports.ts'
+import { accountBy, createAccountLookups } from './account-lookups.ts'
 import type { Database } from './database.ts'
 import { constraintOf } from './failure.ts'
 import { isSameDevice } from './known-device.ts'
@@ -29,17 +30,9 @@ const attemptStatement = (account: string) => `
          u.password_hash, ${ACCOUNT_COLUMNS}
   FROM counted LEFT JOIN account u ON true`
 
-const ATTEMPT_BY_USERNAME = attemptStatement('SELECT * FROM users WHERE username_key = $1')
-const ATTEMPT_BY_EMAIL = attemptStatement(`
-  SELECT * FROM users WHERE email_key = $1 AND $1 <> ''
-  ORDER BY email_verified_at IS NOT NULL DESC, id DESC LIMIT 1`)
-
-const ATTEMPT_BY_ID = attemptStatement('SELECT * FROM users WHERE id = $1')
-
 function attemptBy(identifier: Identifier): { name: string; text: string } {
-  if ('usernameKey' in identifier) return { name: 'attempt_by_username', text: ATTEMPT_BY_USERNAME }
-  if ('emailKey' in identifier) return { name: 'attempt_by_email', text: ATTEMPT_BY_EMAIL }
-  return { name: 'attempt_by_id', text: ATTEMPT_BY_ID }
+  const by = Object.keys(identifier)[0] ?? ''
+  return { name: `attempt_by_${by}`, text: attemptStatement(accountBy(identifier)) }
 }
 
 const createStatement = (letter: string) => `
@@ -53,7 +46,7 @@ const createStatement = (letter: string) => `
   SELECT ${ACCOUNT_COLUMNS} FROM account u`
 
 const CREATE = createStatement('')
-const CREATE_WITH_LETTER = createStatement(`, ${letterStatement('verification', '$14', '$15')}`)
+const CREATE_WITH_LETTER = createStatement(`, ${letterStatement('verification', '$14', '$15', '$16')}`)
 
 const VERIFY_EMAIL = `
   WITH account AS (
@@ -65,14 +58,6 @@ const VERIFY_EMAIL = `
   ), ${eventStatement('email_verified', '$5', '$3', '$4')}
   SELECT id FROM account`
 
-const FIND = `SELECT ${ACCOUNT_COLUMNS} FROM users u WHERE u.id = $1`
-const FIND_FOR_LINK = `SELECT u.password_hash, u.email_key, now() AS now, ${ACCOUNT_COLUMNS} FROM users u WHERE u.id = $1`
-
-type LinkRow = AccountRow & {
-  readonly password_hash: PasswordHash
-  readonly email_key: string
-  readonly now: Date
-}
 type AttemptRow = AccountRow & {
   readonly counter: string
   readonly count: number
@@ -82,7 +67,9 @@ type AttemptRow = AccountRow & {
 }
 
 /** Accounts, what decides who owns a name or an address, and the counters kept per account. */
-export function createAccountStore({ pool, drizzle }: Database): AccountStore {
+export function createAccountStore(database: Database): AccountStore {
+  const { pool, drizzle } = database
+
   async function insert(account: NewAccount, letter: string | undefined, caller: Caller): Promise<Account> {
     const values: unknown[] = [
       account.username,
@@ -105,7 +92,7 @@ export function createAccountStore({ pool, drizzle }: Database): AccountStore {
         : {
             name: 'create_account_with_letter',
             text: CREATE_WITH_LETTER,
-            values: [...values, letter, uuidV7()],
+            values: [...values, letter, uuidV7(), caller.via ?? null],
           },
     )
     const [row] = rows
@@ -114,6 +101,8 @@ export function createAccountStore({ pool, drizzle }: Database): AccountStore {
   }
 
   return {
+    ...createAccountLookups(database),
+
     async create(account, letter, caller) {
       try {
         return await insert(account, letter, caller)
@@ -123,11 +112,6 @@ export function createAccountStore({ pool, drizzle }: Database): AccountStore {
         if (constraint === 'users_verified_email_key') return 'email_taken'
         throw error
       }
-    },
-
-    async find(userId) {
-      const { rows } = await pool.query<AccountRow>({ name: 'find_account', text: FIND, values: [userId] })
-      return rows[0] && toAccount(rows[0])
     },
 
     async attemptLogin(identifier, names, caller) {
@@ -162,16 +146,6 @@ export function createAccountStore({ pool, drizzle }: Database): AccountStore {
         .where(and(eq(users.id, userId), eq(users.passwordHash, old)))
         .returning({ id: users.id })
       return replaced.length === 1
-    },
-
-    async findForLink(userId) {
-      const { rows } = await pool.query<LinkRow>({
-        name: 'find_for_link',
-        text: FIND_FOR_LINK,
-        values: [userId],
-      })
-      const [row] = rows
-      return row && { account: toAccountWithHash(row), emailKey: row.email_key, now: row.now.getTime() }
     },
 
     async verifyEmail(userId, emailKey, caller) {

@@ -9,8 +9,8 @@ export type RequestedLetter = 'verification' | 'reset'
 
 const ASK = `
   WITH counted AS (${countStatement('$1', LETTER_WINDOW_SECONDS)})
-  INSERT INTO letter_requests (id, kind, email_key, may_be_sent, ip, user_agent)
-  SELECT $2::uuid, $3::text, $4::text, counted.count <= ${LETTERS_PER_ACCOUNT}, $5::inet, $6::text FROM counted`
+  INSERT INTO letter_requests (id, kind, email_key, may_be_sent, ip, user_agent, via)
+  SELECT $2::uuid, $3::text, $4::text, counted.count <= ${LETTERS_PER_ACCOUNT}, $5::inet, $6::text, $7::text FROM counted`
 
 /**
  * Notes that somebody asked for a letter to this address. Whose it is, is looked up later, by the outbox: the caller
@@ -21,9 +21,9 @@ export async function askForLetter(
   kind: RequestedLetter,
   emailKey: string,
   counter: LetterCounter,
-  { ip, userAgent }: Caller,
+  { ip, userAgent, via }: Caller,
 ): Promise<void> {
-  const values = [counter, uuidV7(), kind, emailKey, ip, userAgent]
+  const values = [counter, uuidV7(), kind, emailKey, ip, userAgent, via ?? null]
   await pool.query({ name: 'ask_for_letter', text: ASK, values })
 }
 
@@ -61,8 +61,8 @@ const ADMIT = `
     INSERT INTO events (id, at, kind, user_id, ip, user_agent)
     SELECT gen_random_uuid(), asked_at, kind || '_requested', user_id, ip, user_agent FROM account
   )
-  INSERT INTO outbox (id, kind, user_id, created_at)
-  SELECT gen_random_uuid(), kind, user_id, asked_at FROM account WHERE may_be_sent`
+  INSERT INTO outbox (id, kind, user_id, created_at, via)
+  SELECT gen_random_uuid(), kind, user_id, asked_at, via FROM account WHERE may_be_sent`
 
 /** Turns what was asked for into letters, each of them once, whichever replica is first. */
 export async function admitRequests(pool: Pool): Promise<void> {

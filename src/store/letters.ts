@@ -15,10 +15,10 @@ export const countStatement = (key: string, windowSeconds: number, from = '') =>
   RETURNING key, count, window_ends_at`
 
 /** CTEs that put a letter for the user of the CTE `account` into the outbox, unless those of this hour are used up. */
-export const letterStatement = (kind: LetterKind, counter: string, outboxId: string) => `
+export const letterStatement = (kind: LetterKind, counter: string, outboxId: string, via: string) => `
   counted AS (${countStatement(counter, LETTER_WINDOW_SECONDS)}), letter AS (
-    INSERT INTO outbox (id, kind, user_id)
-    SELECT ${outboxId}, '${kind}', account.id FROM account, counted WHERE counted.count <= ${LETTERS_PER_ACCOUNT}
+    INSERT INTO outbox (id, kind, user_id, via)
+    SELECT ${outboxId}, '${kind}', account.id, ${via}::text FROM account, counted WHERE counted.count <= ${LETTERS_PER_ACCOUNT}
   )`
 
 /** The `facts` of a letter, from two expressions. */

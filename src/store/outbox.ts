@@ -16,10 +16,10 @@ const TAKE = `
   ), taken AS (
     UPDATE outbox o SET attempts = o.attempts + 1, next_attempt_at = now() + make_interval(secs => $1::float8)
     FROM due WHERE o.id = due.id
-    RETURNING o.id, o.kind, o.user_id, o.attempts, o.created_at, o.address, o.address_key, o.facts
+    RETURNING o.id, o.kind, o.user_id, o.attempts, o.created_at, o.address, o.address_key, o.facts, o.via
   )
   SELECT taken.id AS letter_id, taken.kind, taken.attempts, taken.created_at AS letter_created_at, taken.address,
-         taken.address_key, taken.facts, owner.id AS owner_id, owner.username AS owner_username,
+         taken.address_key, taken.facts, taken.via, owner.id AS owner_id, owner.username AS owner_username,
          owner.email AS owner_email, owner.email_verified_at AS owner_verified_at, ${CHANGEABLE_COLUMNS}
   FROM taken JOIN users u ON u.id = taken.user_id
   LEFT JOIN users owner ON owner.email_key = coalesce(taken.address_key, u.email_key) AND owner.email_key <> ''
@@ -53,6 +53,7 @@ type LetterRow = ChangeableRow & {
   readonly address: string | null
   readonly address_key: string | null
   readonly facts: LetterFacts | null
+  readonly via: string | null
   readonly owner_id: string | null
   readonly owner_username: string | null
   readonly owner_email: string | null
@@ -110,6 +111,7 @@ function toLetter(row: LetterRow): DueLetter {
     createdAt: row.letter_created_at.getTime(),
     goesTo: row.address === null ? undefined : { address: row.address, key: row.address_key ?? '' },
     facts: row.facts ?? undefined,
+    via: row.via ?? undefined,
     owner:
       row.owner_verified_at === null
         ? undefined

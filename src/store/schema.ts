@@ -128,6 +128,8 @@ export const outbox = pgTable(
     /** Where the letter goes, if not to the address that the account has when it is sent. */
     address: text('address'),
     addressKey: text('address_key'),
+    /** The name of the dialect that took the request: it writes the link when the letter is sent. Null for our own. */
+    via: text('via'),
     /** What the letter tells besides, such as the device of a sign-in. */
     facts: jsonb('facts').$type<LetterFacts>(),
     userId: userId()
@@ -162,6 +164,7 @@ export const letterRequests = pgTable('letter_requests', {
   mayBeSent: boolean('may_be_sent').notNull(),
   ip: inet('ip').notNull(),
   userAgent: text('user_agent').notNull(),
+  via: text('via'),
   askedAt: time('asked_at').notNull().defaultNow(),
 })
 

@@ -7,6 +7,7 @@ import {
   erasedKeptSeconds,
   FORMER_EMAILS_KEPT_SECONDS,
   LETTERS_KEPT_SECONDS,
+  revokedKeptSeconds,
 } from '../core/retention.ts'
 import type { Database } from './database.ts'
 import { withStoreFailures } from './failure.ts'
@@ -81,7 +82,7 @@ function deletions({ unverifiedTtlSeconds, accessTtlSeconds }: SweepAges): Reado
       'sessions',
       'id',
       'revoked_at',
-      sql`revoked_at < ${before(ENDED_SESSIONS_KEPT_SECONDS)}`,
+      sql`revoked_at < ${before(revokedKeptSeconds(accessTtlSeconds))}`,
     ),
     events: deletion('events', 'id', 'at', sql`at < ${before(EVENTS_KEPT_SECONDS)}`),
     letters: deletion(

@@ -288,12 +288,13 @@ t.test('a user name that is the address changes with it, forth and back', async 
   t.same(rows, [{ username: other.username }], 'any other user name stays')
 })
 
-t.test('where somebody else has the user name, the account keeps its own', async (t) => {
+t.test('nobody can hold an address as a user name: whoever confirms it has both', async (t) => {
   const service = await startApp(t)
   const [old, fresh, { password }] = [somebody().email, somebody().email, somebody()]
   const named = { username: old, email: old, password }
   const person = { ...(await register(service, named)), ...(await signIn(service, named)) }
   await post(`${service.url}/register`, { username: fresh, email: fresh, password })
   await changed(service, person, fresh)
-  t.match((await get(`${service.url}/user`, person.access)).body, { username: old, email: fresh })
+  t.match((await get(`${service.url}/user`, person.access)).body, { username: fresh, email: fresh })
+  t.equal((await post(`${service.url}/token`, { username: fresh, password })).status, 200)
 })

@@ -139,6 +139,7 @@ export function createReplica({ world, chance, memory, witness, policy, locked }
   const accessTokens: RefreshNeeds['accessTokens'] = {
     mint: (_account, _sessionId, generation) => ({
       token: `${generation}:${world.now + policy.accessTtlSeconds * 1000}`,
+      expiresAt: Math.floor(world.now / 1000) + policy.accessTtlSeconds,
       expiresIn: Math.floor(policy.accessTtlSeconds * chance.between(0.95, 1)),
       forAudiences: [],
     }),

@@ -47,8 +47,8 @@ export function tokenAction(cookie: RefreshCookie | undefined, audiences: readon
       const former = cookie?.read(request)
       const { username, email, password = '' } = request.body
       const credentials = withIdentifier(username, email, password)
-      const wanted = audiencesIn(request.body)
-      const grant = await request.server.auth.logIn(credentials, callerOf(request), wanted)
+      const terms = { audiences: audiencesIn(request.body) }
+      const grant = await request.server.auth.logIn(credentials, callerOf(request), terms)
       await endFormer(request, former)
       return answer(reply, grant)
     },

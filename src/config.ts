@@ -53,6 +53,31 @@ export function readConfig(env: Environment = process.env): Config {
 }
 
 /**
+ * Reads some of the settings, for verbs that are not the service: what others may be wrong or missing is not asked.
+ *
+ * @throws {ConfigError} with all of these that are wrong at once
+ */
+export function readSome<const K extends Key>(
+  wanted: readonly K[],
+  env: Environment = process.env,
+): Pick<Config, K> {
+  const draft: Draft = {}
+  const texts: Texts = {}
+  const names = wanted.map((key) => settings[key].name)
+  const faults = keys
+    .flatMap((key) => settle(key, env, texts, draft) ?? [])
+    .concat(nearMisses(env, names))
+    .filter(({ setting, expected }) => names.includes(setting) || names.includes(expected))
+  if (faults.length > 0) throw new ConfigError(faults)
+  if (!has(draft, wanted)) throw new Error('a setting has neither value nor fault')
+  return draft
+}
+
+function has<K extends Key>(draft: Draft, wanted: readonly K[]): draft is Draft & Pick<Config, K> {
+  return wanted.every((key) => draft[key] !== undefined || settings[key].default === undefined)
+}
+
+/**
  * The same configuration once PORT=0 has become a port: `port`, and the URL and the issuer where they are
  * defaults.
  */

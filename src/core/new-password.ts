@@ -1,14 +1,20 @@
 import type { AuthNeeds } from './auth.ts'
 import { AuthError } from './errors.ts'
 import { passwordFaults } from './password-policy.ts'
+import type { Policy } from './policy.ts'
 import type { AccountWithHash } from './ports.ts'
+
+/** What it needs of all that the verbs do: the command line has no more. */
+export type NewPasswordNeeds = Pick<AuthNeeds, 'changes' | 'passwords' | 'commonPasswords'> & {
+  readonly policy: Pick<Policy, 'passwordMinLength' | 'passwordHistory'>
+}
 
 /**
  * Refuses a password that the policy does not allow, or that the account had before.
  * @throws AuthError `validation_failed` for `field`, with every complaint; `unavailable`
  */
 export async function assertNewPassword(
-  needs: AuthNeeds,
+  needs: NewPasswordNeeds,
   field: string,
   password: string,
   account: AccountWithHash,
@@ -22,7 +28,11 @@ export async function assertNewPassword(
   if (faults.length > 0) throw new AuthError('validation_failed', { fields: { [field]: faults } })
 }
 
-async function wasUsed(needs: AuthNeeds, password: string, account: AccountWithHash): Promise<boolean> {
+async function wasUsed(
+  needs: NewPasswordNeeds,
+  password: string,
+  account: AccountWithHash,
+): Promise<boolean> {
   const { passwordHistory } = needs.policy
   if (passwordHistory === 0) return false
   const earlier = await needs.changes.passwordHistory(account.id, passwordHistory)

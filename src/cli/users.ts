@@ -1,0 +1,1 @@
+export async function users(_args: readonly string[], _print: (line: string) => void): Promise<void> {}

@@ -50,6 +50,8 @@ export type EventKind =
   | 'email_change_undone'
   | 'account_updated'
   | 'account_deleted'
+  | 'account_disabled'
+  | 'account_enabled'
   | 'login'
   | 'login_failed'
   | 'logout'

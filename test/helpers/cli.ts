@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 export interface Ran {
+  /** Null after a signal. */
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string

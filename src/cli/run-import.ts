@@ -3,7 +3,7 @@ import { finished } from 'node:stream/promises'
 import { readSome } from '../config.ts'
 import { AuthError } from '../core/errors.ts'
 import type { ImportTally } from '../core/import-accounts.ts'
-import { importAccounts, isRefusal } from '../core/import-accounts.ts'
+import { importAccounts } from '../core/import-accounts.ts'
 import type { Moving, Remark } from '../core/move-ports.ts'
 import { openMoveConnection } from '../store/move-connection.ts'
 import { EXIT, Failed } from './failed.ts'
@@ -97,7 +97,9 @@ function toLines(tally: ImportTally, ids: ReadonlyMap<Remark, string[]>, dryRun:
     `${count(tally.present)} there already`,
     `${count(tally.refused)} not imported`,
   ]
-  const remarks = [...tally.remarks].sort(([a], [b]) => Number(isRefusal(b)) - Number(isRefusal(a)))
+  // Graver ones first, as the table has them.
+  const order = Object.keys(WORDS)
+  const remarks = [...tally.remarks].sort(([a], [b]) => order.indexOf(a) - order.indexOf(b))
   return [
     `${count(tally.read)} accounts read: ${parts.join(', ')}.`,
     ...remarks.map(([remark, n]) => {

@@ -15,9 +15,6 @@ export interface ImportListener {
   progress(tally: ImportTally): void
 }
 
-/** Of these nothing was imported. */
-const REFUSALS: readonly Remark[] = ['malformed', 'id_taken', 'id_repeated', 'no_username']
-
 /**
  * Places accounts batch by batch, each a transaction of its own: whatever ends an import, the next one goes on from
  * there. Memory holds two batches, the one that is placed and the one that is read meanwhile.
@@ -53,10 +50,6 @@ export async function importAccounts(
     }
     listener.progress(tally)
   }
-}
-
-export function isRefusal(remark: Remark): boolean {
-  return REFUSALS.includes(remark)
 }
 
 async function placeBatch(

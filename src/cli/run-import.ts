@@ -32,7 +32,8 @@ const WORDS: Readonly<Record<Remark, string>> = {
   username_shared:
     'share their user name, but for case or form, with another account: they sign in by e-mail address',
   username_unusual: 'have a user name that nobody could choose here; it is kept, and they sign in with it',
-  email_shared: 'share their e-mail address with another account that has it verified: theirs is unverified',
+  email_shared:
+    'share their e-mail address, but for case or form, with an account that came before: one of them has it verified',
   email_unusual: 'have an e-mail address that Keyturn would not take; it is kept, unverified',
   password_unusable: 'have no password: they ask for a new one by mail',
   password_unknown: 'have a hash that Keyturn cannot verify: they ask for a new password by mail',

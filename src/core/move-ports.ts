@@ -27,6 +27,7 @@ export interface MovedAccount {
 export interface Placement {
   readonly outcome: 'imported' | 'present' | 'id_taken'
   readonly usernameShared: boolean
+  /** An account that came before has the address too. */
   readonly emailShared: boolean
 }
 

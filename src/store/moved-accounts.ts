@@ -16,16 +16,19 @@ const PLACE = `
     SELECT i.*,
       i."usernameShared" OR row_number() OVER (PARTITION BY "usernameKey", "usernameShared" ORDER BY n) > 1
         OR EXISTS (SELECT FROM users u WHERE u.username_key = i."usernameKey" AND u.id <> i.id) AS name_shared,
-      i."emailVerifiedAt" IS NOT NULL AND "emailKey" <> '' AND (
+      "emailKey" <> '' AND (
+        row_number() OVER (PARTITION BY "emailKey" ORDER BY n) > 1
+        OR EXISTS (SELECT FROM users u WHERE u.email_key = i."emailKey" AND u.id <> i.id)) AS email_shared,
+      "emailKey" <> '' AND (
         row_number() OVER (PARTITION BY "emailKey", "emailVerifiedAt" IS NULL ORDER BY n) > 1
         OR EXISTS (SELECT FROM users u WHERE u.email_key = i."emailKey" AND u.email_verified_at IS NOT NULL
-                   AND u.id <> i.id)) AS email_shared
+                   AND u.id <> i.id)) AS email_taken
     FROM incoming i
   ), placed AS (
     INSERT INTO users (id, username, username_key, email, email_key, email_verified_at, password_hash, first_name,
                        last_name, roles, profile, activated_at, disabled_at, created_at, last_login_at)
     SELECT id, username, CASE WHEN name_shared THEN "usernameKey" || ' ' || id ELSE "usernameKey" END, email,
-           "emailKey", CASE WHEN NOT email_shared THEN "emailVerifiedAt" END, "passwordHash", "firstName", "lastName",
+           "emailKey", CASE WHEN NOT email_taken THEN "emailVerifiedAt" END, "passwordHash", "firstName", "lastName",
            roles, profile, "activatedAt", "disabledAt", "createdAt", "lastLoginAt"
     FROM judged ORDER BY n
     ON CONFLICT DO NOTHING

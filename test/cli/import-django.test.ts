@@ -245,47 +245,27 @@ t.test('a dump moves in like the database, packed or not', async (t) => {
   }
 })
 
-t.test('what cannot be brought in is refused with what to do', async (t) => {
-  const { url, pool } = await createTestDatabase(t)
+t.test('what cannot be brought in is refused with what to do, and with a code of its own', async (t) => {
+  const { url } = await createTestDatabase(t)
   const env = { DATABASE_URL: url }
-  const directory = t.testdir({
-    'custom.dump': 'PGDMP\u0001\u000e',
-    'inserts.sql': "INSERT INTO public.auth_user VALUES (1, 'x');\n",
-    'other.sql': 'COPY public.shop (id) FROM stdin;\n1\n\\.\n',
-    'cut.sql': 'COPY public.auth_user (id, username, password) FROM stdin;\n1\tada\t!\n',
-    'latin.sql': "SET client_encoding = 'LATIN1';\n",
-    'fields.sql': 'COPY public.auth_user (id, username) FROM stdin;\n1\tada\tmore\n\\.\n',
-  })
-  await writeFile(join(directory, 'bytes.sql'), Buffer.from([0x43, 0xff, 0xfe, 0x0a]))
-  await writeFile(join(directory, 'cut.sql.gz'), gzipSync('x'.repeat(9999)).subarray(0, 30))
-  await pool.query('CREATE TABLE people (id uuid, password text, username text)')
-  const cases: [from: string, more: string[], message: RegExp, code: number][] = [
-    ['custom.dump', [], /pg_restore --file/, 66],
-    ['inserts.sql', [], /without, so that it has COPY/, 66],
-    ['other.sql', [], /no data of a table auth_user.*--table/s, 66],
-    ['cut.sql', [], /ends in the middle/, 66],
-    ['latin.sql', [], /--encoding=UTF8/, 66],
-    ['fields.sql', [], /not as many fields/, 66],
-    ['bytes.sql', [], /not in UTF-8/, 66],
-    ['cut.sql.gz', [], /cut off or damaged/, 66],
-    ['missing.sql', [], /cannot be read \(ENOENT\)/, 66],
-    [url, [], /no table auth_user.*--table/s, 66],
-    [url, ['--table', 'people'], /of the type uuid/, 66],
-    ['postgresql://nobody:secret@127.0.0.1:1/none', [], /cannot be read from the database "none"/, 66],
-    ['cut.sql', ['--emails', 'maybe'], /--emails is verified or unverified/, 64],
-    ['cut.sql', ['--dri-run'], /--dri-run/, 64],
+  const directory = t.testdir({ 'other.sql': 'COPY public.shop (id) FROM stdin;\n1\n\\.\n' })
+  const file = join(directory, 'other.sql')
+  const cases: [args: string[], code: number, message: RegExp][] = [
+    [['--from', file], 66, /no data of a table auth_user.*--table/s],
+    [['--from', url], 66, /no table auth_user.*--table/s],
+    [
+      ['--from', 'postgresql://nobody:secret@127.0.0.1:1/none'],
+      66,
+      /cannot be read from the database "none"/,
+    ],
+    [['--from', file, '--emails', 'maybe'], 64, /--emails is verified or unverified/],
+    [['--from', file, '--dri-run'], 64, /Unknown option '--dri-run'/],
   ]
-  await Promise.all(
-    cases.map(async ([from, more, message, code]) => {
-      const path = from.startsWith('postgres') ? from : join(directory, from)
-      const ran = await keyturn(['import', 'django', '--from', path, ...more], env)
-      t.match(ran.stderr, message, from)
-      t.equal(ran.code, code, from)
-      t.notMatch(ran.stderr, /secret|^\s+at /m)
-    }),
-  )
-  t.match(await keyturn(['import', 'django', '--from', join(directory, 'cut.sql')], {}), {
-    code: 69,
-    stderr: /Set DATABASE_URL/,
-  })
+  for (const [args, code, message] of cases) {
+    const ran = await keyturn(['import', 'django', ...args], env)
+    t.match(ran.stderr, message, args.join(' '))
+    t.equal(ran.code, code, args.join(' '))
+    t.notMatch(ran.stderr, /secret|^\s+at /m)
+  }
+  t.match(await keyturn(['import', 'django', '--from', file], {}), { code: 69, stderr: /Set DATABASE_URL/ })
 })

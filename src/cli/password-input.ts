@@ -2,13 +2,20 @@ import { EXIT, Failed } from './failed.ts'
 
 const INPUT_MAX = 8192
 
+/** Where it is asked and answered. */
+export interface Terminal {
+  readonly stdin: NodeJS.ReadStream
+  readonly stderr: NodeJS.WritableStream
+}
+
 /**
  * A password from the terminal, without showing it and asked for twice, or the first line of standard input. Never from
  * the command line, which every user of the machine can read.
  * @throws Failed when there is none, or the two are not the same
  */
-export async function readPassword(): Promise<string> {
-  if (!process.stdin.isTTY) return readFirstLine()
+export async function readPassword({ stdin, stderr }: Terminal = process): Promise<string> {
+  if (!stdin.isTTY) return readFirstLine(stdin)
+  const ask = (question: string) => askUnseen(question, stdin, stderr)
   const password = await ask('Password: ')
   if (password === '') throw new Failed(EXIT.data, 'Nothing was typed. Nothing is changed.')
   if ((await ask('Once more: ')) !== password)
@@ -16,10 +23,10 @@ export async function readPassword(): Promise<string> {
   return password
 }
 
-async function readFirstLine(): Promise<string> {
+async function readFirstLine(stdin: NodeJS.ReadStream): Promise<string> {
   let text = ''
-  process.stdin.setEncoding('utf8')
-  for await (const chunk of process.stdin) {
+  stdin.setEncoding('utf8')
+  for await (const chunk of stdin) {
     text += chunk
     if (text.length > INPUT_MAX) break
   }
@@ -29,9 +36,12 @@ async function readFirstLine(): Promise<string> {
 }
 
 /** One line that is typed unseen: raw, so that the terminal does not show it. */
-async function ask(question: string): Promise<string> {
-  process.stderr.write(question)
-  const { stdin } = process
+async function askUnseen(
+  question: string,
+  stdin: NodeJS.ReadStream,
+  stderr: NodeJS.WritableStream,
+): Promise<string> {
+  stderr.write(question)
   stdin.setRawMode(true)
   stdin.setEncoding('utf8')
   stdin.resume()
@@ -58,6 +68,6 @@ async function ask(question: string): Promise<string> {
   } finally {
     stdin.setRawMode(false)
     stdin.pause()
-    process.stderr.write('\n')
+    stderr.write('\n')
   }
 }

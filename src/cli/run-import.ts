@@ -1,5 +1,4 @@
-import { createWriteStream } from 'node:fs'
-import { finished } from 'node:stream/promises'
+import { closeSync, openSync, writeSync } from 'node:fs'
 import { readSome } from '../config.ts'
 import { AuthError } from '../core/errors.ts'
 import type { ImportTally } from '../core/import-accounts.ts'
@@ -48,19 +47,25 @@ export async function runImport(
   const { databaseUrl } = readSome(['databaseUrl'])
   if (databaseUrl === undefined)
     throw new Failed(EXIT.unavailable, 'Set DATABASE_URL: the database of the service.')
+  const file = report === undefined ? undefined : openReport(report)
   const connection = await openMoveConnection(databaseUrl)
   const progress = createProgress(process.stderr)
-  const file = report === undefined ? undefined : createWriteStream(report, { mode: 0o600 })
   const ids = new Map<Remark, string[]>()
+  let said = ''
   const work = () =>
     importAccounts(connection.store, source.batches(), {
       remark(id, remark) {
         const shown = ids.get(remark) ?? []
         ids.set(remark, shown)
         if (shown.length < IDS_SHOWN) shown.push(id)
-        file?.write(`${JSON.stringify({ id, remark })}\n`)
+        said += `${JSON.stringify({ id, remark })}\n`
       },
-      progress: ({ read }) => progress.show(source.fraction(read), read),
+      progress({ read }) {
+        // At once, so that none waits in memory for a disk that is slower than the database.
+        if (file !== undefined) writeSync(file, said)
+        said = ''
+        progress.show(source.fraction(read), read)
+      },
     })
   let tally: ImportTally
   try {
@@ -74,12 +79,20 @@ export async function runImport(
   } finally {
     progress.clear()
     await connection.close()
-    file?.end()
-    if (file !== undefined) await finished(file)
+    if (file !== undefined) closeSync(file)
   }
   if (json) print(JSON.stringify(toObject(tally, ids, dryRun)))
   else for (const line of toLines(tally, ids, dryRun)) print(line)
   if (tally.refused > 0) throw new Failed(EXIT.data, 'Not all of them could be imported.')
+}
+
+function openReport(path: string): number {
+  try {
+    return openSync(path, 'w', 0o600)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : ''
+    throw new Failed(EXIT.data, `The report cannot be written to ${path}${code}.`)
+  }
 }
 
 function toObject(tally: ImportTally, ids: ReadonlyMap<Remark, string[]>, dryRun: boolean): object {

@@ -24,7 +24,7 @@ export function fromDjango(user: DjangoUser, choices: DjangoChoices): Moving {
   const id = user['id'] ?? ''
   const email = user['email'] ?? ''
   const username = user['username'] ?? email
-  const createdAt = user['date_joined'] ?? user['created_at'] ?? EPOCH
+  const createdAt = user['date_joined'] ?? 'now'
   if (!isId(id)) return { id, account: undefined, remarks: ['malformed'] }
   if (username === '') return { id, account: undefined, remarks: ['no_username'] }
 
@@ -66,8 +66,6 @@ export function remarksOn({ username, email, passwordHash }: MovedAccount): Rema
 export function isId(text: string): boolean {
   return /^[1-9]\d{0,15}$/.test(text) && Number(text) <= ID_MAX
 }
-
-const EPOCH = '1970-01-01T00:00:00Z'
 
 function rolesOf(user: DjangoUser, { staffRole, superuserRole }: DjangoChoices): string[] {
   const roles = [

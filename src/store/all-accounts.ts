@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { usernameKey } from '../core/identity.ts'
 import type { MovedAccount } from '../core/move-ports.ts'
 import type { PasswordHash, Profile } from '../core/ports.ts'
 
@@ -6,9 +7,7 @@ const BATCH = 2000
 const iso = (moment: string) => `to_char(${moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
 const READ = `
-  SELECT u.id, u.username, u.username_key,
-         right(u.username_key, length(u.id::text) + 1) = ' ' || u.id AS username_shared,
-         u.email, u.email_key, ${iso('u.email_verified_at')} AS email_verified_at, u.password_hash, u.first_name,
+  SELECT u.id, u.username, u.username_key, u.email, u.email_key, ${iso('u.email_verified_at')} AS email_verified_at, u.password_hash, u.first_name,
          u.last_name, u.roles, u.profile, ${iso('u.activated_at')} AS activated_at,
          ${iso('u.disabled_at')} AS disabled_at, ${iso('u.created_at')} AS created_at,
          ${iso('u.last_login_at')} AS last_login_at, w.document
@@ -19,7 +18,6 @@ interface Row {
   readonly id: string
   readonly username: string
   readonly username_key: string
-  readonly username_shared: boolean
   readonly email: string
   readonly email_key: string
   readonly email_verified_at: string | null
@@ -56,7 +54,8 @@ function toMoved(row: Row): MovedAccount {
     id: Number(row.id),
     username: row.username,
     usernameKey: row.username_key,
-    usernameShared: row.username_shared,
+    // A key that is not that of the name was given because the name had gone to somebody else.
+    usernameShared: row.username_key !== usernameKey(row.username),
     email: row.email,
     emailKey: row.email_key,
     emailVerifiedAt: row.email_verified_at,

@@ -38,7 +38,7 @@ const PLACE = `
     SELECT judged.id, judged.widgets FROM judged JOIN placed ON placed.id = judged.id WHERE judged.widgets IS NOT NULL
   )
   SELECT j.name_shared, j.email_shared, placed.id IS NOT NULL AS imported,
-         u.created_at = j."createdAt" OR u.username_key = j."usernameKey" AS present
+         u.created_at = j."createdAt" OR u.username = j.username OR u.username_key = j."usernameKey" AS present
   FROM judged j LEFT JOIN placed ON placed.id = j.id LEFT JOIN users u ON u.id = j.id
   ORDER BY j.n`
 

@@ -11,10 +11,12 @@ import { startEmbeddedPostgres } from '../src/store/embedded.ts'
 import { migrate } from '../src/store/migrate.ts'
 
 /**
- * What moving in takes: `node --import ./tools/ts.mjs bench/import.ts 1000000`. The command runs in a process of its
+ * What moving in takes: `node --import ./tools/ts.mjs bench/import.ts 1000000`; a word behind it picks the rows that have
+ * it in their name. The command runs in a process of its
  * own, as an operator runs it, on a durable PostgreSQL beside it; memory is the most that the kernel has seen it hold.
  */
 const users = Number(process.argv[2] ?? 1_000_000)
+const only = process.argv[3] ?? ''
 const home = await mkdtemp(join(tmpdir(), 'keyturn-bench-'))
 const postgres = await startEmbeddedPostgres({ dataDir: join(home, 'data') })
 try {
@@ -43,6 +45,7 @@ try {
   const exported = join(home, 'users.jsonl')
   const rows: string[][] = []
   const measure = async (what: string, database: string, args: readonly string[]) => {
+    if (!what.includes(only)) return
     const { seconds, megabytes } = await run(args, urlOf(database))
     rows.push([
       what,

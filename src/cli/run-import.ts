@@ -28,6 +28,7 @@ const WORDS: Readonly<Record<Remark, string>> = {
   id_taken: 'have an id that another account has here, and were not imported',
   id_repeated: 'have an id that stands in the source before, and were not imported',
   no_username: 'have no user name, and were not imported',
+  unreachable: 'cannot sign in, for their name and address lead to other accounts: see keyturn users rename',
   username_shared:
     'share their user name, but for case or form, with another account: they sign in by e-mail address',
   username_unusual: 'have a user name that nobody could choose here; it is kept, and they sign in with it',

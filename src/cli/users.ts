@@ -1,6 +1,13 @@
 import { createUser } from '../core/create-user.ts'
 import { findExactly, findUsers, viewUser } from '../core/find-users.ts'
-import { disableUser, enableUser, eraseUser, logOutUser, setUserPassword } from '../core/operate-on-user.ts'
+import {
+  disableUser,
+  enableUser,
+  eraseUser,
+  logOutUser,
+  renameUser,
+  setUserPassword,
+} from '../core/operate-on-user.ts'
 import type { AccountWithHash, Caller } from '../core/ports.ts'
 import { EXIT, Failed } from './failed.ts'
 import type { Operator } from './operator.ts'
@@ -21,6 +28,7 @@ const USAGE = `keyturn users <verb>, on the database of DATABASE_URL
   disable <who>              ends every session and lets nobody sign in
   enable <who>
   set-password <who>         asked for, or read from standard input; ends every session and tells the owner by mail
+  rename <who> --username <name>
   logout <who>               ends every session
   delete <who> --yes         erases the account for good
 
@@ -72,6 +80,11 @@ const VERBS: Readonly<Record<string, Verb>> = {
   async 'set-password'({ needs }, who, caller) {
     const ended = await setUserPassword(needs, who, await readPassword(), caller)
     return { lines: [`Password set; ${sessions(ended)} ended.`], object: { id: who.id, sessions: ended } }
+  },
+  async rename({ needs }, who, caller, { username }) {
+    if (username === undefined) throw new UsageError('Say the new user name: --username.')
+    await renameUser(needs, who, username, caller)
+    return { lines: ['Renamed.'], object: { id: who.id, username } }
   },
   async logout({ needs }, who, caller) {
     const ended = await logOutUser(needs, who, caller)

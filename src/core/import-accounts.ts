@@ -80,6 +80,7 @@ function remarksOf(placement: Placement | undefined): Remark[] {
   if (placement === undefined) return []
   if (placement.outcome === 'id_taken') return ['id_taken']
   return [
+    ...(placement.unreachable ? (['unreachable'] as const) : []),
     ...(placement.usernameShared ? (['username_shared'] as const) : []),
     ...(placement.emailShared ? (['email_shared'] as const) : []),
   ]

@@ -29,6 +29,8 @@ export interface Placement {
   readonly usernameShared: boolean
   /** An account that came before has the address too. */
   readonly emailShared: boolean
+  /** Name and address both lead to other accounts: nobody can sign in to this one until it has a name of its own. */
+  readonly unreachable: boolean
 }
 
 /** Where moved accounts go. */
@@ -50,6 +52,7 @@ export type Remark =
   | 'id_taken'
   | 'id_repeated'
   | 'no_username'
+  | 'unreachable'
   | 'username_shared'
   | 'username_unusual'
   | 'email_shared'

@@ -1,4 +1,5 @@
 import { AuthError } from './errors.ts'
+import { keptForm, refuseFaults, usernameFaults, usernameKey } from './identity.ts'
 import { assertNewPassword } from './new-password.ts'
 import type { OperatorNeeds } from './operator.ts'
 import { assertPasswordSize } from './password.ts'
@@ -55,6 +56,24 @@ export async function setUserPassword(
   // Somebody changed it at this very moment: it was looked at too early.
   if (ended === undefined) throw new AuthError('unavailable', { retryAfterSeconds: 1 })
   return ended.length
+}
+
+/**
+ * Gives the account another user name, one that its owner could have chosen.
+ * @throws AuthError `validation_failed`, `unavailable`
+ */
+export async function renameUser(
+  needs: OperatorNeeds,
+  { id, email }: AccountWithHash,
+  username: string,
+  caller: Caller,
+): Promise<void> {
+  refuseFaults({ username: usernameFaults(username, email) })
+  const fresh = { text: keptForm(username), key: usernameKey(username) }
+  const rest = { firstName: undefined, lastName: undefined, profile: undefined }
+  const renamed = await needs.changes.update(id, { username: fresh, ...rest }, caller)
+  if (renamed === 'username_taken') refuseFaults({ username: ['A user with that username already exists.'] })
+  if (renamed === undefined) throw new AuthError('unavailable', { retryAfterSeconds: 1 })
 }
 
 /** @returns how many sessions ended */

@@ -37,7 +37,8 @@ const PLACE = `
     INSERT INTO widgets (user_id, document)
     SELECT judged.id, judged.widgets FROM judged JOIN placed ON placed.id = judged.id WHERE judged.widgets IS NOT NULL
   )
-  SELECT j.name_shared, j.email_shared, placed.id IS NOT NULL AS imported,
+  SELECT j.name_shared, j.email_shared, j.name_shared AND (j."emailKey" = '' OR j.email_taken) AS unreachable,
+         placed.id IS NOT NULL AS imported,
          u.created_at = j."createdAt" OR u.username = j.username OR u.username_key = j."usernameKey" AS present
   FROM judged j LEFT JOIN placed ON placed.id = j.id LEFT JOIN users u ON u.id = j.id
   ORDER BY j.n`
@@ -49,6 +50,7 @@ const ADVANCE = `
 interface PlacedRow {
   readonly name_shared: boolean
   readonly email_shared: boolean
+  readonly unreachable: boolean
   readonly imported: boolean
   /** Null where nobody has the id: then another one took the name at this very moment. */
   readonly present: boolean | null
@@ -88,7 +90,11 @@ export function createMoveStore(client: pg.Client): MoveStore {
 }
 
 function toPlacement(row: PlacedRow): Placement | undefined {
-  const shared = { usernameShared: row.name_shared, emailShared: row.email_shared }
+  const shared = {
+    usernameShared: row.name_shared,
+    emailShared: row.email_shared,
+    unreachable: row.unreachable,
+  }
   if (row.imported) return { outcome: 'imported', ...shared }
   if (row.present === null) return undefined
   return { outcome: row.present ? 'present' : 'id_taken', ...shared }

@@ -30,16 +30,18 @@ const USERS: readonly DjangoRow[] = [
   { id: 32, username: 'Left', email: 'LEFT@example.org', password: ONE_OF_EACH[0]?.hash ?? '' },
   { id: 33, username: 'left again', email: 'left@example.org' },
   { id: 34, username: 'no mail', email: '' },
+  { id: 36, username: 'NO mail', email: '' },
   { id: 35, username: 'odd', email: 'not an address', password: 'md5$salt$5f4dcc3b5aa765d61d8327deb882cf99' },
 ]
 
 const REMARKS = {
-  username_unusual: { count: 2, first_ids: ['33', '34'] },
-  username_shared: { count: 1, first_ids: ['32'] },
+  username_unusual: { count: 3, first_ids: ['33', '34', '36'] },
+  unreachable: { count: 1, first_ids: ['36'] },
+  username_shared: { count: 2, first_ids: ['32', '36'] },
   email_shared: { count: 2, first_ids: ['32', '33'] },
   email_unusual: { count: 1, first_ids: ['35'] },
   password_unknown: { count: 1, first_ids: ['35'] },
-  password_unusable: { count: 3, first_ids: ['30', '33', '34'] },
+  password_unusable: { count: 4, first_ids: ['30', '33', '34', '36'] },
 }
 
 /** The table as pg_dump writes it, by the COPY that pg_dump uses. */
@@ -118,7 +120,7 @@ t.test(
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line))
-      t.equal(told.length, 10)
+      t.equal(told.length, 14)
       t.match(told, [{ id: '30', remark: 'password_unusable' }])
       t.equal((await stat(report)).mode & 0o777, 0o600)
     })
@@ -187,6 +189,7 @@ t.test(
         as(33, { verified: false }),
         as(34, { email: '' }),
         as(35, { email: 'not an address' }),
+        as(36, { email: '' }),
       ])
     })
 

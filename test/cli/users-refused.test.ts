@@ -64,4 +64,13 @@ t.test('who is meant is never guessed', async (t) => {
     'SELECT username FROM users WHERE disabled_at IS NOT NULL',
   )
   t.strictSame(rows, [{ username: 'bob' }])
+  t.match(await keyturn(['users', 'rename', '2', '--username', 'ADA'], env), {
+    code: 65,
+    stderr: /already exists/,
+  })
+  t.match(await keyturn(['users', 'rename', '2', '--username', 'eve'], env), {
+    code: 0,
+    stdout: 'Renamed.\n',
+  })
+  t.match(await keyturn(['users', 'show', 'eve'], env), { code: 0, stdout: /^2 eve / })
 })

@@ -4,7 +4,12 @@ import { fromDjango } from '../../src/core/move-from-django.ts'
 import type { MoveStore, Moving, Placement } from '../../src/core/move-ports.ts'
 
 const CHOICES = { trustsEmails: true, staffRole: 'staff', superuserRole: 'admin' }
-const PLACED: Placement = { outcome: 'imported', usernameShared: false, emailShared: false }
+const PLACED: Placement = {
+  outcome: 'imported',
+  usernameShared: false,
+  emailShared: false,
+  unreachable: false,
+}
 const quiet = { remark() {}, progress() {} }
 
 const user = (id: number) => fromDjango({ id: String(id), username: `user${id}`, password: '!' }, CHOICES)

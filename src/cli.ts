@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { EXIT, Failed } from './cli/failed.ts'
+import { readSome } from './cli/settings.ts'
 import { UsageError } from './cli/usage.ts'
-import { ConfigError, describeSettings, EXIT_CONFIG, readSome } from './config.ts'
+import { ConfigError, describeSettings, EXIT_CONFIG } from './config.ts'
 import { MoveError } from './store/move-error.ts'
 
 const USAGE = `keyturn <verb>
@@ -22,7 +23,7 @@ const VERBS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>
   },
 
   async migrate() {
-    const { databaseUrl } = readSome(['databaseUrl'])
+    const { databaseUrl } = readSome(['DATABASE_URL'])
     if (databaseUrl === undefined)
       throw new Error('Set DATABASE_URL. The embedded database migrates as it starts.')
     // Only for those who need it: the driver takes longer to load than most verbs to run.

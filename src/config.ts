@@ -36,6 +36,9 @@ export type Config = {
 const settings: { readonly [K in Key]: Setting<Values[K]> } = table
 const keys = Object.keys(table).filter((key): key is Key => key in table)
 
+/** For verbs that are not the service and need only some settings. */
+export const environment: Environment = process.env
+
 /**
  * Reads every setting from the environment.
  *
@@ -50,31 +53,6 @@ export function readConfig(env: Environment = process.env): Config {
   if (faults.length > 0) throw new ConfigError(faults)
   if (!isConfig(draft)) throw new Error('a setting has neither value nor fault')
   return seal(draft)
-}
-
-/**
- * Reads some of the settings, for verbs that are not the service: what others may be wrong or missing is not asked.
- *
- * @throws {ConfigError} with all of these that are wrong at once
- */
-export function readSome<const K extends Key>(
-  wanted: readonly K[],
-  env: Environment = process.env,
-): Pick<Config, K> {
-  const draft: Draft = {}
-  const texts: Texts = {}
-  const names = wanted.map((key) => settings[key].name)
-  const faults = keys
-    .flatMap((key) => settle(key, env, texts, draft) ?? [])
-    .concat(nearMisses(env, names))
-    .filter(({ setting, expected }) => names.includes(setting) || names.includes(expected))
-  if (faults.length > 0) throw new ConfigError(faults)
-  if (!has(draft, wanted)) throw new Error('a setting has neither value nor fault')
-  return draft
-}
-
-function has<K extends Key>(draft: Draft, wanted: readonly K[]): draft is Draft & Pick<Config, K> {
-  return wanted.every((key) => draft[key] !== undefined || settings[key].default === undefined)
 }
 
 /**

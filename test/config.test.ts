@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import t from 'tap'
 import type { Config, Fault } from '../src/config.ts'
-import { ConfigError, describeSettings, EXIT_CONFIG, readConfig, readSome, withPort } from '../src/config.ts'
+import { ConfigError, describeSettings, EXIT_CONFIG, readConfig, withPort } from '../src/config.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -780,37 +780,3 @@ t.test('a Config that is logged shows no secret', async (t) => {
     host: '127.0.0.1',
   })
 })
-
-t.test(
-  'a verb that needs some settings is not stopped by the others, and is told all that is wrong with its own',
-  (t) => {
-    const wanted = ['databaseUrl', 'bcryptCost'] as const
-    const env = {
-      NODE_ENV: 'production',
-      DATABASE_URL: 'postgresql://db/keyturn',
-      PORT: 'none',
-      SMTP_URL: 'x',
-    }
-    t.strictSame(readSome(wanted, env).databaseUrl, env.DATABASE_URL)
-    t.equal(readSome(wanted, env).bcryptCost, 12)
-    const faultsOf = (env: Env) => {
-      try {
-        readSome(wanted, env)
-      } catch (error) {
-        if (error instanceof ConfigError) return error.faults.map(({ setting }) => setting)
-      }
-      return []
-    }
-    t.strictSame(faultsOf({ ...env, DATABASE_URL: 'mysql://db', BCRYPT_COST: '4' }), [
-      'DATABASE_URL',
-      'BCRYPT_COST',
-    ])
-    t.strictSame(faultsOf({ NODE_ENV: 'production' }), ['DATABASE_URL'])
-    t.strictSame(
-      faultsOf({ DATABSE_URL: 'postgresql://db/keyturn' }),
-      ['DATABSE_URL'],
-      'also of a slip in a name',
-    )
-    t.end()
-  },
-)

@@ -1,12 +1,12 @@
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { finished } from 'node:stream/promises'
-import { readSome } from '../config.ts'
 import { toLine } from '../core/account-line.ts'
 import { openMoveConnection } from '../store/move-connection.ts'
 import { EXIT, Failed } from './failed.ts'
 import { parse } from './options.ts'
 import { createProgress } from './progress.ts'
+import { readSome } from './settings.ts'
 import { UsageError } from './usage.ts'
 
 const USAGE = `keyturn export jsonl
@@ -29,7 +29,7 @@ export async function exportUsers(args: readonly string[]): Promise<void> {
   if (positionals.length !== 1 || positionals[0] !== 'jsonl') throw new UsageError(USAGE)
   if (withHashes && to === undefined)
     throw new UsageError('Hashes go into a file that only you can read: name one with --to.')
-  const { databaseUrl } = readSome(['databaseUrl'])
+  const { databaseUrl } = readSome(['DATABASE_URL'])
   if (databaseUrl === undefined)
     throw new Failed(EXIT.unavailable, 'Set DATABASE_URL: the database of the service.')
 

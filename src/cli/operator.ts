@@ -1,4 +1,3 @@
-import { readSome } from '../config.ts'
 import work from '../core/bcrypt-worker.js'
 import { AuthError } from '../core/errors.ts'
 import type { OperatorNeeds } from '../core/operator.ts'
@@ -10,6 +9,7 @@ import { withStoreFailures } from '../store/failure.ts'
 import { createOperatorStore } from '../store/operator.ts'
 import { createStore } from '../store/store.ts'
 import { EXIT, Failed } from './failed.ts'
+import { readSome } from './settings.ts'
 
 /** The verbs of operators, over the database of the service, with the settings that they need and no secrets. */
 export interface Operator {
@@ -32,12 +32,14 @@ const ownThread: BcryptPool = {
  * @throws ConfigError, Failed in words for every lawful no
  */
 export async function asOperator<T>(work: (operator: Operator) => Promise<T>): Promise<T> {
+  // The life of a session is judged by all three of these together.
+  const lives = ['ACCESS_TTL', 'REFRESH_TTL', 'REFRESH_IDLE_TTL']
   const config = readSome([
-    'databaseUrl',
-    'refreshIdleTtlSeconds',
-    'passwordMinLength',
-    'passwordHistory',
-    'bcryptCost',
+    'DATABASE_URL',
+    'PASSWORD_MIN_LENGTH',
+    'PASSWORD_HISTORY',
+    'BCRYPT_COST',
+    ...lives,
   ])
   if (config.databaseUrl === undefined)
     throw new Failed(EXIT.unavailable, 'Set DATABASE_URL: the database of the service.')

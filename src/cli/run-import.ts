@@ -1,5 +1,4 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { readSome } from '../config.ts'
 import { AuthError } from '../core/errors.ts'
 import type { ImportTally } from '../core/import-accounts.ts'
 import { importAccounts } from '../core/import-accounts.ts'
@@ -8,6 +7,7 @@ import { openMoveConnection } from '../store/move-connection.ts'
 import { EXIT, Failed } from './failed.ts'
 import type { ImportOptions } from './import.ts'
 import { createProgress } from './progress.ts'
+import { readSome } from './settings.ts'
 
 /** What is imported from, opened. */
 export interface Source {
@@ -45,7 +45,7 @@ export async function runImport(
   { dryRun, report, json }: ImportOptions,
   print: (line: string) => void,
 ): Promise<void> {
-  const { databaseUrl } = readSome(['databaseUrl'])
+  const { databaseUrl } = readSome(['DATABASE_URL'])
   if (databaseUrl === undefined)
     throw new Failed(EXIT.unavailable, 'Set DATABASE_URL: the database of the service.')
   const file = report === undefined ? undefined : openReport(report)

@@ -1,7 +1,10 @@
 #!/usr/bin/env node
+import { EXIT, Failed } from './cli/failed.ts'
 import { keys } from './cli/keys.ts'
+import { readSome } from './cli/settings.ts'
 import { UsageError } from './cli/usage.ts'
-import { ConfigError, describeSettings, EXIT_CONFIG, readConfig } from './config.ts'
+import { ConfigError, describeSettings, EXIT_CONFIG } from './config.ts'
+import { MoveError } from './store/move-error.ts'
 
 const USAGE = `keyturn <verb>
 
@@ -9,6 +12,9 @@ const USAGE = `keyturn <verb>
   migrate   bring the database of DATABASE_URL to this version, and end
   settings  list every setting: its default, what it is for and why
   keys      generate, rotate and list the keys that sign: see keyturn keys
+  users     create, find, disable, delete accounts and so on: see keyturn users
+  import    bring accounts in from Django, or from lines of JSON: see keyturn import
+  export    write accounts as lines of JSON: see keyturn export
 `
 const EXIT_USAGE = 64
 const WAIT_FOR_DATABASE_SECONDS = 30
@@ -19,7 +25,7 @@ const VERBS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>
   },
 
   async migrate() {
-    const { databaseUrl } = readConfig()
+    const { databaseUrl } = readSome(['DATABASE_URL'])
     if (databaseUrl === undefined)
       throw new Error('Set DATABASE_URL. The embedded database migrates as it starts.')
     // Only for those who need it: the driver takes longer to load than most verbs to run.
@@ -35,6 +41,9 @@ const VERBS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>
   },
 
   keys: (args) => keys(args, print),
+  users: async (args) => (await import('./cli/users.ts')).users(args, print),
+  import: async (args) => (await import('./cli/import.ts')).importUsers(args, print),
+  export: async (args) => (await import('./cli/export.ts')).exportUsers(args),
 }
 
 // `keyturn settings | head` closes the pipe before the end, which is no failure.
@@ -47,9 +56,15 @@ if (verb === undefined) {
 } else {
   await verb(args).catch((error: unknown) => {
     process.stderr.write(`${error instanceof Error ? error.message : 'That failed.'}\n`)
-    process.exitCode =
-      error instanceof ConfigError ? EXIT_CONFIG : error instanceof UsageError ? EXIT_USAGE : 1
+    process.exitCode = exitCodeOf(error)
   })
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof ConfigError) return EXIT_CONFIG
+  if (error instanceof UsageError) return EXIT_USAGE
+  if (error instanceof MoveError) return EXIT.noInput
+  return error instanceof Failed ? error.exitCode : 1
 }
 
 function print(line: string): void {

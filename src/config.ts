@@ -41,6 +41,9 @@ export type Config = {
 const settings: { readonly [K in Key]: Setting<Values[K]> } = table
 const keys = Object.keys(table).filter((key): key is Key => key in table)
 
+/** For verbs that are not the service and need only some settings. */
+export const environment: Environment = process.env
+
 /**
  * Reads every setting from the environment.
  *

@@ -36,7 +36,11 @@ const PROCESS = [
 ]
 
 const ROOMS: readonly Room[] = [
-  { room: 'core/bcrypt-worker.js', files: ['core/'], packages: ['bcrypt', 'node:os'] },
+  {
+    room: 'core/bcrypt-worker.js',
+    files: ['core/'],
+    packages: ['@node-rs/argon2', 'bcrypt', 'node:crypto', 'node:os'],
+  },
   { room: 'core/', files: ['core/'], packages: ['node:crypto', 'bcrypt', 'uuid'] },
   { room: 'store/', files: ['core/', 'store/'], packages: ['drizzle-orm', 'pg', 'uuid', 'node:'] },
   { room: 'mail/', files: ['core/', 'mail/'], packages: ['nodemailer', 'node:'] },
@@ -74,6 +78,7 @@ const ROOMS: readonly Room[] = [
 
 /** Who may ask what time it is, and why it cannot be told instead. */
 const CLOCKS: Readonly<Record<string, string>> = {
+  'core/bcrypt-worker.js': 'the time that its own work takes, by which checks of unlike kinds are made alike',
   'app.ts': 'the world that is handed to the core, and that tests replace',
   'plugins/guards.ts': 'the windows of counters that live and die with this process',
   'verify/options.ts': 'the default of an option of createVerifier',

@@ -1,14 +1,20 @@
 import type { AuthNeeds } from './auth.ts'
 import { AuthError } from './errors.ts'
 import { passwordFaults } from './password-policy.ts'
+import type { Policy } from './policy.ts'
 import type { AccountWithHash } from './ports.ts'
+
+/** What it needs of all that the verbs do: the command line has no more. */
+export type NewPasswordNeeds = Pick<AuthNeeds, 'changes' | 'passwords' | 'commonPasswords'> & {
+  readonly policy: Pick<Policy, 'passwordMinLength' | 'passwordHistory'>
+}
 
 /**
  * Refuses a password that the policy does not allow, or that the account had before.
  * @throws AuthError `validation_failed` for `field`, with every complaint; `unavailable`
  */
 export async function assertNewPassword(
-  needs: AuthNeeds,
+  needs: NewPasswordNeeds,
   field: string,
   password: string,
   account: AccountWithHash,
@@ -19,7 +25,7 @@ export async function assertNewPassword(
 
 /** What is wrong with a password that is to replace the one of this account, as sentences. */
 export async function newPasswordFaults(
-  needs: AuthNeeds,
+  needs: NewPasswordNeeds,
   password: string,
   account: AccountWithHash,
 ): Promise<string[]> {
@@ -32,7 +38,11 @@ export async function newPasswordFaults(
   return faults
 }
 
-async function wasUsed(needs: AuthNeeds, password: string, account: AccountWithHash): Promise<boolean> {
+async function wasUsed(
+  needs: NewPasswordNeeds,
+  password: string,
+  account: AccountWithHash,
+): Promise<boolean> {
   const { passwordHistory } = needs.policy
   if (passwordHistory === 0) return false
   const earlier = await needs.changes.passwordHistory(account.id, passwordHistory)

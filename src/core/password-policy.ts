@@ -1,8 +1,9 @@
-import type { AuthNeeds } from './auth.ts'
 import { guessablePattern } from './guessable.ts'
 import type { PasswordOwner } from './likeness.ts'
 import { likenessTo } from './likeness.ts'
 import { normalizePassword, sizeFaults } from './password.ts'
+import type { Policy } from './policy.ts'
+import type { CommonPasswords } from './ports.ts'
 
 const ADVICE = 'Choose one that nobody would think of, such as several words that do not belong together.'
 
@@ -12,6 +13,12 @@ const PATTERNS = {
   date: 'it is a date',
 } as const
 
+/** What judging a new password needs. */
+export interface PasswordRules {
+  readonly policy: Pick<Policy, 'passwordMinLength'>
+  readonly commonPasswords: CommonPasswords
+}
+
 /**
  * What is wrong with a password that somebody chose, as sentences that say what to do; empty when nothing is.
  *
@@ -20,7 +27,7 @@ const PATTERNS = {
  * worse. Nothing is ever cut.
  */
 export async function passwordFaults(
-  { policy, commonPasswords }: Pick<AuthNeeds, 'policy' | 'commonPasswords'>,
+  { policy, commonPasswords }: PasswordRules,
   password: string,
   owner: PasswordOwner,
 ): Promise<string[]> {

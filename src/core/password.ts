@@ -1,42 +1,64 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { createCheckBill } from './check-bill.ts'
 import { AuthError } from './errors.ts'
+import type { HashForm } from './hash-form.ts'
+import { readHash } from './hash-form.ts'
 import { PASSWORD_MAX_BYTES } from './policy.ts'
 import type { BcryptPool, PasswordHash } from './ports.ts'
 
 export interface Passwords {
   /** @throws AuthError `unavailable` when too many are waiting to be hashed */
   hash(password: string): Promise<PasswordHash>
-  /** Always the work of one bcrypt compare at the cost in force; against a decoy where no hash could match. */
+  /**
+   * A failed check always costs the same: one bcrypt compare at the cost in force, or more where dearer hashes have been
+   * met; against a decoy where no hash could match.
+   */
   verify(password: string, stored: PasswordHash | undefined): Promise<boolean>
   /** Whether a good sign-in should replace the stored hash: other cost or other algorithm than now. */
   isOutdated(stored: PasswordHash): boolean
 }
 
 const ALGORITHM = 'bcrypt_sha256'
-const BCRYPT_FORM = /^\$2[ab]\$(\d\d)\$[./A-Za-z0-9]{53}$/
 
 /**
  * Passwords as Django's `BCryptSHA256PasswordHasher` stores them: `bcrypt_sha256$` before the bcrypt hash of the
  * hexadecimal SHA-256 of the password, so hashes can move either way and bcrypt's cut at 72 bytes cuts nothing.
+ * Hashes of Django's other hashers are verified as they are.
  */
 export function createPasswords(bcrypt: BcryptPool, cost: number): Passwords {
+  const bill = createCheckBill(cost)
+
+  /** In one go where it is known what the check costs; the first of a kind pays the rest in a second one. */
+  async function check(against: HashForm, inputs: readonly string[]): Promise<boolean> {
+    const owed = bill.owed() * inputs.length
+    const known = bill.roundsOf(against)
+    const roundsOtherwise = known === undefined ? 0 : Math.max(0, owed - known * inputs.length)
+    const { matches, ms } = await bcrypt.check({ inputs, against, roundsOtherwise })
+    bill.note(against, ms)
+    if (matches || known !== undefined) return matches
+    const paid = bill.roundsOf(against)
+    const rest = paid === undefined ? owed : Math.max(0, owed - paid * inputs.length)
+    await bcrypt.check({ inputs: [], against, roundsOtherwise: rest })
+    return false
+  }
+
   return {
     async hash(password) {
-      return `${ALGORITHM}$${await bcrypt.hash(preHash(password), cost)}` as PasswordHash
+      return `${ALGORITHM}$${await bcrypt.hash(preHash(normalizePassword(password)), cost)}` as PasswordHash
     },
     async verify(password, stored) {
-      const hash = stored === undefined ? undefined : bcryptPart(stored)
-      const input = preHash(password)
-      const matches = await bcrypt.compare(input, hash ?? decoyHash(cost))
-      if (matches || hash === undefined) return matches && hash !== undefined
-      // A hash of a lower cost gave its answer sooner. One more compare at each cost up to the one in force makes up
-      // for that, to the round: 2^c + 2^c + 2^(c+1) + … + 2^(cost-1) = 2^cost.
-      for (let lower = costOf(hash); lower < cost; lower += 1) await bcrypt.compare(input, decoyHash(lower))
-      return false
+      const form = stored === undefined ? undefined : readHash(stored)
+      const against = form ?? decoy(cost)
+      // Django hashes what was typed, in whichever form the keyboard sent it. How many there are to try is decided by
+      // what was typed now, and not by the account.
+      const spellings = [...new Set([normalizePassword(password), password])]
+      const isOverDigest = against.kind === 'bcrypt' && against.overDigest
+      const matches = await check(against, isOverDigest ? spellings.map(preHash) : spellings)
+      return matches && form !== undefined
     },
     isOutdated(stored) {
-      const hash = bcryptPart(stored)
-      return hash === undefined || costOf(hash) !== cost
+      const form = readHash(stored)
+      return form?.kind !== 'bcrypt' || !form.overDigest || form.cost !== cost
     },
   }
 }
@@ -58,22 +80,13 @@ export function sizeFaults(normalized: string): string[] {
 }
 
 function preHash(password: string): string {
-  return createHash('sha256').update(normalizePassword(password)).digest('hex')
-}
-
-/** The part bcrypt understands, if it is whole: a malformed hash would be compared in no time and give itself away. */
-function bcryptPart(stored: PasswordHash): string | undefined {
-  const hash = stored.startsWith(`${ALGORITHM}$`) ? stored.slice(ALGORITHM.length + 1) : ''
-  return BCRYPT_FORM.test(hash) ? hash : undefined
-}
-
-function costOf(hash: string): number {
-  return Number(BCRYPT_FORM.exec(hash)?.[1])
+  return createHash('sha256').update(password).digest('hex')
 }
 
 /** A well-formed hash that nothing matches, at the cost in force, so that the unknown costs what the known costs. */
-function decoyHash(cost: number): string {
+function decoy(cost: number): HashForm {
   const salt = randomBytes(16).toString('hex').slice(0, 21)
   const digest = randomBytes(16).toString('hex').slice(0, 30)
-  return `$2b$${String(cost).padStart(2, '0')}$${salt}.${digest}.`
+  const hash = `$2b$${String(cost).padStart(2, '0')}$${salt}.${digest}.`
+  return { kind: 'bcrypt', overDigest: true, cost, hash }
 }

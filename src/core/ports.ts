@@ -1,3 +1,4 @@
+import type { HashForm } from './hash-form.ts'
 import type { SessionState } from './rotation.ts'
 
 /** An account as the core knows it. Times are milliseconds since 1970, by the database's clock. */
@@ -51,6 +52,8 @@ export type EventKind =
   | 'email_change_undone'
   | 'account_updated'
   | 'account_deleted'
+  | 'account_disabled'
+  | 'account_enabled'
   | 'login'
   | 'login_failed'
   | 'logout'
@@ -301,10 +304,24 @@ export interface JwtSigner {
   verify(token: string): boolean
 }
 
-/** bcrypt on other threads. Rejects with `unavailable` when too much is waiting. */
+/** bcrypt, and what else passwords are hashed with, on other threads. Rejects with `unavailable` when too much is waiting. */
 export interface BcryptPool {
   hash(input: string, cost: number): Promise<string>
-  compare(input: string, hash: string): Promise<boolean>
+  check(check: PasswordCheck): Promise<Checked>
+}
+
+export interface PasswordCheck {
+  /** Held against the hash one after another, until one matches. */
+  readonly inputs: readonly string[]
+  readonly against: HashForm
+  /** Rounds of bcrypt to spend where none matches, in the same go: a second one would wait in the queue once more. */
+  readonly roundsOtherwise: number
+}
+
+export interface Checked {
+  readonly matches: boolean
+  /** What holding one input against the hash took on its thread, in milliseconds. */
+  readonly ms: number
 }
 
 /** The passwords that are tried first, from breaches. */

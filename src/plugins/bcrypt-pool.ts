@@ -27,7 +27,7 @@ const COST_12_MS = 200
 /** bcrypt on worker threads of low priority, as many as there are cores, behind a queue bounded in time. */
 export const bcryptPoolPlugin = fp<BcryptPoolPluginOptions>(
   async (app, { cost }) => {
-    const pool = new Piscina<Parameters<typeof work>[0], ReturnType<typeof work>>({
+    const pool = new Piscina<Parameters<typeof work>[0], Awaited<ReturnType<typeof work>>>({
       filename: new URL('../core/bcrypt-worker.js', import.meta.url).href,
       execArgv: [],
       minThreads: 1,
@@ -37,7 +37,7 @@ export const bcryptPoolPlugin = fp<BcryptPoolPluginOptions>(
     app.addHook('onClose', () => pool.destroy())
     let taskMs = COST_12_MS * 2 ** (cost - 12)
 
-    async function run(task: Parameters<typeof work>[0]): Promise<ReturnType<typeof work>> {
+    async function run(task: Parameters<typeof work>[0]): ReturnType<typeof work> {
       const waitMs = (pool.queueSize * taskMs) / THREADS
       if (waitMs > WAIT_MAX_MS || pool.queueSize >= QUEUE_MAX) {
         throw new AuthError('unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS })
@@ -50,7 +50,11 @@ export const bcryptPoolPlugin = fp<BcryptPoolPluginOptions>(
 
     app.decorate('bcryptPool', {
       hash: async (input, cost) => String(await run({ input, cost })),
-      compare: async (input, hash) => (await run({ input, hash })) === true,
+      async check(check) {
+        const checked = await run(check)
+        if (typeof checked === 'string') throw new Error('a check gave a hash')
+        return checked
+      },
     } satisfies BcryptPool)
   },
   { name: 'bcrypt-pool' },

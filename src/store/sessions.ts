@@ -32,13 +32,15 @@ const createStatement = (ownerCondition: string) => `
 
 /**
  * Every part of a statement sees the tables as they were before it: `users.last_login_at` is that of the sign-in
- * before, and none of the sessions is the one just made.
+ * before, and none of the sessions and events is the one just made. Without a sign-in in the record no device can be
+ * known: whoever was moved in from another service would hear of their own phone, all of them on one day.
  */
 const NEW_DEVICE_LETTER = `
   stranger AS (
     SELECT s.user_id, s.label, s.ip
     FROM s JOIN users before ON before.id = s.user_id
     WHERE before.last_login_at IS NOT NULL AND before.email_verified_at IS NOT NULL AND before.email_key <> ''
+      AND EXISTS (SELECT FROM events e WHERE e.user_id = s.user_id AND e.kind = 'login')
       AND NOT EXISTS (
         SELECT FROM sessions known WHERE known.user_id = s.user_id AND ${isSameDevice('s.ip', 's.user_agent', 'known')}
       )

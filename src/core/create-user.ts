@@ -1,0 +1,67 @@
+import {
+  emailFaults,
+  emailKey,
+  keptForm,
+  nameFaults,
+  refuseFaults,
+  usernameFaults,
+  usernameKey,
+} from './identity.ts'
+import type { OperatorNeeds } from './operator.ts'
+import { passwordFaults } from './password-policy.ts'
+import type { Account, Caller, PasswordHash } from './ports.ts'
+
+export interface NewUser {
+  readonly username: string
+  /** Empty for an account without one. */
+  readonly email: string
+  /** `undefined` for an account whose owner asks for a password by mail. */
+  readonly password: string | undefined
+  readonly firstName: string
+  readonly lastName: string
+  readonly roles: readonly string[]
+  /** Whether the operator vouches for the address. */
+  readonly emailVerified: boolean
+}
+
+/** Matches no password, in Django's own form. */
+const NO_PASSWORD = '!' as PasswordHash
+
+/**
+ * Creates an account at the word of an operator: active at once, whatever REGISTRATION and EMAIL_VERIFICATION say.
+ * @throws AuthError `validation_failed` with every complaint at once, `unavailable`
+ */
+export async function createUser(needs: OperatorNeeds, input: NewUser, caller: Caller): Promise<Account> {
+  const { username, email, password, firstName, lastName } = input
+  refuseFaults({
+    username: usernameFaults(username, email),
+    email: email === '' ? [] : emailFaults(email),
+    password: password === undefined ? [] : await passwordFaults(needs, password, input),
+    first_name: nameFaults(firstName),
+    last_name: nameFaults(lastName),
+    roles: input.roles.every((role) => ROLE.test(role)) ? [] : ['A role is 1 to 64 of A-Z a-z 0-9 . _ -'],
+  })
+  const created = await needs.accounts.create(
+    {
+      username: keptForm(username),
+      usernameKey: usernameKey(username),
+      email: keptForm(email),
+      emailKey: emailKey(email),
+      emailVerified: input.emailVerified && email !== '',
+      activated: true,
+      passwordHash: password === undefined ? NO_PASSWORD : await needs.passwords.hash(password),
+      firstName: keptForm(firstName),
+      lastName: keptForm(lastName),
+      profile: {},
+    },
+    undefined,
+    caller,
+  )
+  if (created === 'username_taken') refuseFaults({ username: ['A user with that username already exists.'] })
+  if (created === 'email_taken') refuseFaults({ email: ['A user with that email already exists.'] })
+  if (typeof created === 'string') throw new Error('a refusal that refuses nothing')
+  if (input.roles.length > 0) await needs.operator.setRoles(created.id, [...new Set(input.roles)])
+  return { ...created, roles: input.roles }
+}
+
+const ROLE = /^[\w.-]{1,64}$/

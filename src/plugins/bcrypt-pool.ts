@@ -21,8 +21,17 @@ const THREADS = availableParallelism()
 /** Who would wait longer than this is told to come back: an answer after three seconds is none. */
 const WAIT_MAX_MS = 2000
 const QUEUE_MAX = 1000
+/** One more than can run, so that no thread waits for us between two hashes. */
+const SLOTS = THREADS + 1
 const RETRY_AFTER_SECONDS = 2
 const COST_12_MS = 200
+
+interface Waiting {
+  readonly resolve: () => void
+  readonly timer: NodeJS.Timeout
+}
+
+const busy = () => new AuthError('unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS })
 
 /** bcrypt on worker threads of low priority, as many as there are cores, behind a queue bounded in time. */
 export const bcryptPoolPlugin = fp<BcryptPoolPluginOptions>(
@@ -36,16 +45,44 @@ export const bcryptPoolPlugin = fp<BcryptPoolPluginOptions>(
     })
     app.addHook('onClose', () => pool.destroy())
     let taskMs = COST_12_MS * 2 ** (cost - 12)
+    let taken = 0
+    const waiting: Waiting[] = []
+
+    /** By the estimate whoever would wait too long is refused at once; by the clock, who has waited too long after all. */
+    function takeSlot(): Promise<void> | undefined {
+      if (taken < SLOTS) {
+        taken += 1
+        return undefined
+      }
+      if ((waiting.length * taskMs) / THREADS > WAIT_MAX_MS || waiting.length >= QUEUE_MAX) throw busy()
+      return new Promise((resolve, reject) => {
+        const entry: Waiting = { resolve, timer: setTimeout(giveUp, WAIT_MAX_MS) }
+        function giveUp(): void {
+          waiting.splice(waiting.indexOf(entry), 1)
+          reject(busy())
+        }
+        waiting.push(entry)
+      })
+    }
+
+    function passSlotOn(): void {
+      const next = waiting.shift()
+      if (next === undefined) taken -= 1
+      else {
+        clearTimeout(next.timer)
+        next.resolve()
+      }
+    }
 
     async function run(task: Parameters<typeof work>[0]): ReturnType<typeof work> {
-      const waitMs = (pool.queueSize * taskMs) / THREADS
-      if (waitMs > WAIT_MAX_MS || pool.queueSize >= QUEUE_MAX) {
-        throw new AuthError('unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS })
+      await takeSlot()
+      try {
+        return await pool.run(task)
+      } finally {
+        // Piscina times the work itself, without the wait, in milliseconds.
+        taskMs = pool.histogram.runTime.mean || taskMs
+        passSlotOn()
       }
-      const result = await pool.run(task)
-      // Piscina times the work itself, without the wait, in milliseconds.
-      taskMs = pool.histogram.runTime.mean || taskMs
-      return result
     }
 
     app.decorate('bcryptPool', {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import type { RunnableConfig, World } from '../../src/app.ts'
@@ -10,6 +11,12 @@ import { createTestDatabase } from './postgres.ts'
 export const TEST_SECRETS = {
   JWT_SECRETS: 'jwt1:jZgC2xfqfLESwfz7g6PQ2APe_t-torsJinw6Z9l4aCg',
   SERVER_SECRETS: 'srv1:-6o3TfsPjZkfKhQ6gncJQioixhvNYV3t8yVqX8tCOco',
+}
+
+/** Production refuses those of tests. */
+const newSecrets = () => {
+  const secret = (kid: string) => `${kid}:${randomBytes(32).toString('base64url')}`
+  return { JWT_SECRETS: secret('jwt1'), SERVER_SECRETS: secret('srv1') }
 }
 
 export interface TestApp {
@@ -31,7 +38,8 @@ export function testConfig(databaseUrl: string, settings: Settings = {}): Runnab
 
 /** Secrets of tests stand in the environment unless a file is named for them; an empty setting is none. */
 function testEnvironment(databaseUrl: string, settings: Settings): Settings {
-  const secrets = Object.entries(TEST_SECRETS).filter(([name]) => settings[`${name}_FILE`] === undefined)
+  const keys = settings['NODE_ENV'] === 'production' ? newSecrets() : TEST_SECRETS
+  const secrets = Object.entries(keys).filter(([name]) => settings[`${name}_FILE`] === undefined)
   return {
     NODE_ENV: 'test',
     DATABASE_URL: databaseUrl,

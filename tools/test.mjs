@@ -24,7 +24,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 const home = await mkdtemp(join(tmpdir(), 'keyturn-test-'))
 let postgres
 try {
-  postgres = await startEmbeddedPostgres({ dataDir: join(home, 'data'), durable: false })
+  // Databases of tests live for seconds; an autovacuum that happens upon one would hold old row versions while a test counts them.
+  const settings = { autovacuum: 'off' }
+  postgres = await startEmbeddedPostgres({ dataDir: join(home, 'data'), durable: false, settings })
   await makeTemplate(postgres.url)
   const temporary = join(home, 'tmp')
   await mkdir(temporary)

@@ -38,6 +38,7 @@ import { refusal } from './plugins/refusal.ts'
 import { logSerializers, requestLogPlugin } from './plugins/request-log.ts'
 import { revocationFeedPlugin } from './plugins/revocation-feed.ts'
 import { revocationsPlugin } from './plugins/revocations.ts'
+import { compilersFactory } from './plugins/schema-compilers.ts'
 import { securityHeadersPlugin } from './plugins/security-headers.ts'
 import { seenPlugin } from './plugins/seen.ts'
 import { serviceClientsPlugin } from './plugins/service-clients.ts'
@@ -74,6 +75,7 @@ export async function buildApp(
   const app = Fastify({
     ...limits,
     ...clientErrors(refuse),
+    schemaController: { compilersFactory },
     logger: config.logLevel === 'silent' ? false : { level: config.logLevel, serializers: logSerializers },
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
     logController: new LogController({ disableRequestLogging: true }),

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
+import { groupTests } from './groups.mjs'
 
 const TEMPLATE = 'keyturn_template'
 const { startEmbeddedPostgres } = await import('../src/store/embedded.ts')
@@ -54,9 +55,13 @@ async function makeTemplate(adminUrl) {
 }
 
 /** The exit code of tap, which writes to our own stdout: its reporter has the last word. */
-function runTap(adminUrl, temporary) {
+async function runTap(adminUrl, temporary) {
   const entry = fileURLToPath(new URL('../node_modules/tap/dist/esm/run.mjs', import.meta.url))
-  tap = spawn(process.execPath, [entry, ...process.argv.slice(2)], {
+  const args = process.argv.slice(2)
+  const named = args.some((arg) => !arg.startsWith('-'))
+  const tests = fileURLToPath(new URL('../test', import.meta.url))
+  const all = named ? [] : await groupTests(tests, join(home, 'groups'))
+  tap = spawn(process.execPath, [entry, ...args, ...all], {
     stdio: 'inherit',
     // A process group of its own: tap passes a signal on, but its test files wait for a second one.
     detached: true,

@@ -18,20 +18,17 @@ const ALONE = [
   'core/revocation-log.test.ts',
 ]
 
-/** By its address, for a group does not lie beside our packages. */
-const TAP = `import t from ${JSON.stringify(import.meta.resolve('tap'))}\n`
-
-/** What tap is to run for all test files of the directory `tests`, in this order; the groups are written into `written`. */
+/** What tap is to run for all test files of the directory `tests`, in this order; the groups are written into `written`, a directory beside our packages. */
 export async function groupTests(tests, written) {
   const files = (await readdir(tests, { recursive: true })).filter((file) => file.endsWith('.test.ts')).sort()
   const missing = ALONE.filter((file) => !files.includes(file))
   if (missing.length > 0)
     throw new Error(`tools/groups.mjs names files that are not there: ${missing.join(', ')}`)
-  await mkdir(written)
+  await mkdir(written, { recursive: true })
   const groups = []
   for (const [name, members] of groupsOf(files.filter((file) => !ALONE.includes(file)))) {
     const group = join(written, `${name}.mjs`)
-    await writeFile(group, [TAP, ...members.map((file) => member(tests, file))].join(''))
+    await writeFile(group, ["import t from 'tap'\n", ...members.map((file) => member(tests, file))].join(''))
     groups.push(group)
   }
   return [...ALONE.map((file) => join(tests, file)), ...groups]

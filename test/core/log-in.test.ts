@@ -27,7 +27,7 @@ t.test('sign-ins that race to renew the hash all succeed', async (t) => {
 })
 
 t.test('a good password is good however often its hash is renewed meanwhile', async (t) => {
-  const service = await startApp(t)
+  const service = await startApp(t, {}, { patient: true })
   const { pool } = service.app.database
   const { username, password } = await register(service)
   const others = [somebody(), somebody()]
@@ -52,7 +52,7 @@ t.test('a good password is good however often its hash is renewed meanwhile', as
 })
 
 t.test('a sign-in that races a change of the password buys nothing with the old one', async (t) => {
-  const service = await startApp(t)
+  const service = await startApp(t, {}, { patient: true })
   const { pool } = service.app.database
   const [person, other] = [await register(service), somebody()]
   await register(service, { ...other, password: 'the new pass phrase' })
@@ -73,7 +73,7 @@ t.test('a sign-in that races a change of the password buys nothing with the old 
 })
 
 t.test('whoever is disabled while signing in hears so', async (t) => {
-  const service = await startApp(t)
+  const service = await startApp(t, {}, { patient: true })
   const { pool } = service.app.database
   const { username, password } = await register(service)
   const change = await beginElsewhere(t, pool, 'UPDATE users SET disabled_at = now()')

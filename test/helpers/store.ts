@@ -7,7 +7,7 @@ import type { Database } from '../../src/store/database.ts'
 import { openDatabase } from '../../src/store/database.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createStore } from '../../src/store/store.ts'
-import { createTestDatabase } from './postgres.ts'
+import { createTestDatabase, patiently } from './postgres.ts'
 
 export const CALLER: Caller = { ip: '192.0.2.1', userAgent: 'tests' }
 export const IDLE_TTL_SECONDS = 30 * 24 * 3600
@@ -23,10 +23,14 @@ export interface TestStore {
   readonly url: string
 }
 
-/** The store over a database of the test's own. */
-export async function openStore(t: Test, { poolMax = 10 } = {}): Promise<TestStore> {
+/** The store over a database of the test's own; `patient` where a test holds a lock that it waits for. */
+export async function openStore(t: Test, { poolMax = 10, patient = false } = {}): Promise<TestStore> {
   const { url, pool } = await createTestDatabase(t)
-  const database = openDatabase({ url, poolMax, onIdleError: () => undefined })
+  const database = openDatabase({
+    url: patient ? patiently(url) : url,
+    poolMax,
+    onIdleError: () => undefined,
+  })
   t.teardown(() => database.close())
   return { store: createStore(database, IDLE_TTL_SECONDS), database, pool, url }
 }

@@ -74,6 +74,17 @@ export async function sessionIn(
   return session.id
 }
 
+/** So many of one account, in one statement: a busy machine has no connection for each within the limit of the store. */
+export async function sessionsIn(stores: TestStore, userId: number, count: number): Promise<string[]> {
+  const { rows } = await stores.pool.query<{ id: string }>(
+    `INSERT INTO sessions (id, user_id, created_at, rotated_at, expires_at, rotates, ip, user_agent, label)
+     SELECT gen_random_uuid(), $1, now(), now(), now() + interval '1 hour', true, $2, $3, ''
+     FROM generate_series(1, $4) RETURNING id`,
+    [userId, CALLER.ip, CALLER.userAgent, count],
+  )
+  return rows.map(({ id }) => id)
+}
+
 /** Counters nobody else uses. */
 export function loginCounters(): LoginCounters {
   return { unknown: randomUUID(), device: randomUUID() }

@@ -11,6 +11,7 @@ import {
   IDLE_TTL_SECONDS,
   openStore,
   sessionIn,
+  sessionsIn,
   slowCommits,
   untilWaiting,
 } from '../helpers/store.ts'
@@ -176,8 +177,7 @@ t.test('one request of a session is in a batch, the others are judged from what 
 t.test('300 rotations that arrive together go in statements of at most 128', async (t) => {
   const stores = await openStore(t)
   const { sessions } = stores.store
-  const userId = await accountIn(stores)
-  const ids = await Promise.all(Array.from({ length: 300 }, () => sessionIn(stores, { userId })))
+  const ids = await sessionsIn(stores, await accountIn(stores), 300)
   const updates = await countUpdates(stores.pool, 'sessions')
   const views = await Promise.all(ids.map((id) => sessions.rotate(from(id))))
   t.same(
@@ -243,7 +243,7 @@ t.test('the sessions of one account rotate at once while all of them are being e
   const stores = await openStore(t, { patient: true })
   const { store, pool } = stores
   const userId = await accountIn(stores)
-  const ids = await Promise.all(Array.from({ length: 60 }, () => sessionIn(stores, { userId })))
+  const ids = await sessionsIn(stores, userId, 60)
   await slowCommits(pool, 'events', 50)
   const caller = { ip: '192.0.2.1', userAgent: '' }
   const rotations = ids.map((id) => store.sessions.rotate(from(id)))

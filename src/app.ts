@@ -6,7 +6,7 @@ import Fastify, { LogController } from 'fastify'
 import type { Config } from './config.ts'
 import type { Policy } from './core/policy.ts'
 import { createServerKeys } from './core/server-keys.ts'
-import { createDialects, letterLinks, longestAccessTtl, mountDialects } from './dialects/all.ts'
+import { createDialects, homeOf, letterLinks, longestAccessTtl, mountDialects } from './dialects/all.ts'
 import { requireAccessToken } from './dialects/bearer.ts'
 import { refuseWithProblem, WORDS } from './dialects/canonical/errors.ts'
 import { speakRefusals } from './dialects/dialect.ts'
@@ -19,7 +19,6 @@ import { bcryptPoolPlugin } from './plugins/bcrypt-pool.ts'
 import { bodies } from './plugins/bodies.ts'
 import { clientErrors } from './plugins/client-errors.ts'
 import { commonPasswordsPlugin } from './plugins/common-passwords.ts'
-
 import { connectionsPlugin } from './plugins/connections.ts'
 import { databasePlugin } from './plugins/database.ts'
 import { devMailboxPlugin } from './plugins/dev-mailbox.ts'
@@ -91,7 +90,7 @@ export async function buildApp(
   const { publicUrl } = config
   const mounts = createDialects(config)
   const longestTtlSeconds = longestAccessTtl(config, mounts)
-  const home = `${publicUrl}${mounts.find(({ dialect }) => dialect.name === 'canonical')?.prefix ?? ''}`
+  const home = homeOf(config)
 
   app.decorateRequest('accessClaims', null)
   speakRefusals(app, refuse)
@@ -144,14 +143,7 @@ export async function buildApp(
     requireTls: config.nodeEnv === 'production',
     from: config.mailFrom,
     templatesDir: config.mailTemplatesDir,
-    links: {
-      verifyUrl: config.verifyUrl ?? `${home}/verify-email`,
-      resetUrl: config.resetUrl ?? `${home}/reset`,
-      requestResetUrl: `${home}/request-reset`,
-      changeEmailUrl: `${home}/confirm-email`,
-      undoEmailUrl: `${home}/undo-email`,
-      own: letterLinks(config, mounts),
-    },
+    links: letterLinks(config, mounts),
   })
   await app.register(authPlugin, {
     ...world,

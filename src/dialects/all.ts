@@ -38,7 +38,7 @@ const MAKERS: Readonly<Record<DialectName, (settings: DialectSettings) => Dialec
 }
 
 /** Where our own pages are. */
-function homeOf({ publicUrl, dialects }: Pick<DialectSettings, 'publicUrl' | 'dialects'>): string {
+export function homeOf({ publicUrl, dialects }: Pick<DialectSettings, 'publicUrl' | 'dialects'>): string {
   const prefix = dialects.find(({ name }) => name === 'canonical')?.prefix ?? '/'
   return publicUrl + (prefix === '/' ? '' : prefix)
 }
@@ -59,17 +59,29 @@ export function longestAccessTtl(
   return Math.max(accessTtlSeconds, ...mounts.map(({ dialect }) => dialect.accessTtlSeconds ?? 0))
 }
 
-/** By name, the links of letters of those dialects that write their own. */
+/** Where the links of letters lead: to our pages or those of the operator, and as dialects write them for their clients. */
 export function letterLinks(
-  { publicUrl }: Pick<DialectSettings, 'publicUrl'>,
+  settings: Pick<DialectSettings, 'publicUrl' | 'dialects'> & {
+    readonly verifyUrl: string | undefined
+    readonly resetUrl: string | undefined
+  },
   mounts: readonly Mount[],
-): ReadonlyMap<string, LetterLinks> {
-  return new Map(
-    mounts.flatMap(({ dialect, prefix }): [string, LetterLinks][] => {
-      const links = dialect.letterLinks?.({ prefix, publicUrl })
-      return links === undefined ? [] : [[dialect.name, links]]
-    }),
-  )
+) {
+  const { publicUrl } = settings
+  const home = homeOf(settings)
+  return {
+    verifyUrl: settings.verifyUrl ?? `${home}/verify-email`,
+    resetUrl: settings.resetUrl ?? `${home}/reset`,
+    requestResetUrl: `${home}/request-reset`,
+    changeEmailUrl: `${home}/confirm-email`,
+    undoEmailUrl: `${home}/undo-email`,
+    own: new Map(
+      mounts.flatMap(({ dialect, prefix }): [string, LetterLinks][] => {
+        const links = dialect.letterLinks?.({ prefix, publicUrl })
+        return links === undefined ? [] : [[dialect.name, links]]
+      }),
+    ),
+  }
 }
 
 /**

@@ -4,12 +4,21 @@ import { callerOf } from '../plugins/caller.ts'
 import { action } from '../plugins/endpoint.ts'
 import { readToken } from './bearer.ts'
 import type { Dialect } from './dialect.ts'
-import { Email, fields, firstGrant, Name, Password, trimmed, Username, withRefusals } from './drf/fields.ts'
+import {
+  ACCOUNT_FIELDS,
+  accountFields,
+  Email,
+  fields,
+  firstGrant,
+  Name,
+  Password,
+  trimmed,
+  Username,
+  withRefusals,
+} from './drf/fields.ts'
 import type { Tongue } from './drf/speak.ts'
 import { refuseAsDrf, speakDrf } from './drf/speak.ts'
-import { DRF_WORDS } from './drf/words.ts'
-
-const BAD_LOGIN = { status: 400, body: { error: 'Invalid username or password' } }
+import { DRF_WORDS, refusedSignIn } from './drf/words.ts'
 
 const TONGUE: Tongue = {
   name: 'authtoken',
@@ -18,10 +27,7 @@ const TONGUE: Tongue = {
   challenge: 'Token',
   words: {
     ...DRF_WORDS,
-    // Django tells nobody that an account is there and may not be signed in to.
-    invalid_credentials: BAD_LOGIN,
-    account_not_verified: BAD_LOGIN,
-    account_disabled: BAD_LOGIN,
+    ...refusedSignIn({ status: 400, body: { error: 'Invalid username or password' } }),
   },
 }
 
@@ -41,11 +47,7 @@ export function createAuthtoken({ ttlSeconds }: { readonly ttlSeconds: number })
     }),
     answers: withRefusals({
       201: Type.Object({
-        id: Type.Integer(),
-        username: Type.String(),
-        email: Type.String(),
-        first_name: Type.String(),
-        last_name: Type.String(),
+        ...ACCOUNT_FIELDS,
         token: Type.String(),
       }),
     }),
@@ -63,15 +65,7 @@ export function createAuthtoken({ ttlSeconds }: { readonly ttlSeconds: number })
         session: terms,
       })
       reply.code(201)
-      const { id, firstName, lastName } = account
-      return {
-        id,
-        username: account.username,
-        email: account.email,
-        first_name: firstName,
-        last_name: lastName,
-        token: firstGrant(grant).access,
-      }
+      return { ...accountFields(account), token: firstGrant(grant).access }
     },
   })
 

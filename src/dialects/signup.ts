@@ -8,7 +8,7 @@ import type { Dialect } from './dialect.ts'
 import { fields, firstGrant, renaming, withRefusals } from './drf/fields.ts'
 import type { Tongue } from './drf/speak.ts'
 import { refuseAsDrf, speakDrf } from './drf/speak.ts'
-import { DRF_WORDS, fieldsOf, throttled } from './drf/words.ts'
+import { DRF_WORDS, fieldsOf, refusedSignIn, throttled } from './drf/words.ts'
 
 /** The one form of its answers; a form that was filled in wrongly is an answer like any other. */
 function failed(status: number, errors: FieldErrors): Said {
@@ -28,9 +28,7 @@ const TONGUE: Tongue = {
   words: {
     ...DRF_WORDS,
     validation_failed: inForm,
-    invalid_credentials: BAD_LOGIN,
-    account_not_verified: BAD_LOGIN,
-    account_disabled: BAD_LOGIN,
+    ...refusedSignIn(BAD_LOGIN),
     registration_closed: failed(200, { __all__: ['Registration is closed.'] }),
     rate_limited: ({ retryAfterSeconds = 1 }) => failed(429, { __all__: [throttled(retryAfterSeconds)] }),
   },

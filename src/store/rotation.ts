@@ -48,6 +48,12 @@ export interface Rotator {
   rotateAlone(rotation: Rotation): Promise<SessionView | undefined>
 }
 
+interface Attempt {
+  /** For a row that is locked, instead of passing it over. */
+  readonly waits: boolean
+  readonly outcome: Promise<SessionView | undefined>
+}
+
 /** Rotates sessions; those that arrive together share a statement and its commit. */
 export function createRotator({ pool }: Database, idleTtlSeconds: number): Rotator {
   async function run(statement: { name: string; text: string }, rotations: readonly Rotation[]) {
@@ -64,35 +70,39 @@ export function createRotator({ pool }: Database, idleTtlSeconds: number): Rotat
     (rotations: readonly Rotation[]) => run({ name: 'rotate', text: ROTATE }, rotations),
     BATCH_MAX,
   )
-  const underWay = new Map<string, Promise<SessionView | undefined>>()
+  const underWay = new Map<string, Attempt>()
 
   /**
    * The first request of a session decides for those that come while it is under way: they have lost the race, and
-   * are judged from the row it leaves. So a storm on one session never takes more than one connection.
+   * are judged from the row it leaves. So a storm on one session never takes more than two connections: one that
+   * waits for the row, and one that passed it over just before.
    */
   async function oneAtATime(
     rotation: Rotation,
+    waits: boolean,
     attempt: (rotation: Rotation) => Promise<SessionView | undefined>,
   ): Promise<SessionView | undefined> {
     const { sessionId } = rotation
     const earlier = underWay.get(sessionId)
-    if (earlier !== undefined) {
-      await earlier
+    // Whoever is to wait for the row learns nothing from one that passes it over: a stream of those would put him
+    // off until his rounds are used up.
+    if (earlier !== undefined && (earlier.waits || !waits)) {
+      await earlier.outcome
       return undefined
     }
-    const outcome = attempt(rotation)
-    underWay.set(sessionId, outcome)
+    const own: Attempt = { waits, outcome: attempt(rotation) }
+    underWay.set(sessionId, own)
     try {
-      return await outcome
+      return await own.outcome
     } finally {
-      underWay.delete(sessionId)
+      if (underWay.get(sessionId) === own) underWay.delete(sessionId)
     }
   }
 
   return {
-    rotate: (rotation) => oneAtATime(rotation, shared),
+    rotate: (rotation) => oneAtATime(rotation, false, shared),
     rotateAlone: (rotation) =>
-      oneAtATime(rotation, async () => {
+      oneAtATime(rotation, true, async () => {
         const [view] = await run({ name: 'rotate_alone', text: ROTATE_ALONE }, [rotation])
         return view
       }),

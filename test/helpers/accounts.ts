@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import type { TestApp } from './app.ts'
 import type { Answer } from './client.ts'
 import { get, post, text } from './client.ts'
@@ -8,6 +9,9 @@ export interface Person {
   readonly email: string
   readonly password: string
 }
+
+/** At once, more than any machine hashes at a cost of 11 or 12 in the two seconds that somebody may wait. */
+export const TOO_MANY_HASHES = 40 + 60 * availableParallelism()
 
 /** Somebody whom no other test knows. */
 export function somebody(): Person {

@@ -5,7 +5,7 @@ import type { RunnableConfig, World } from '../../src/app.ts'
 import { buildApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { keySourceOf } from '../../src/key-source.ts'
-import { createTestDatabase } from './postgres.ts'
+import { createTestDatabase, patiently } from './postgres.ts'
 
 /** Fixed, so that replicas in different processes agree; of tests alone. */
 export const TEST_SECRETS = {
@@ -52,16 +52,24 @@ function testEnvironment(databaseUrl: string, settings: Settings): Settings {
   }
 }
 
-/** A service over real HTTP on a database of its own, or on that of `beside`, as a second replica. */
+export interface StartOptions {
+  /** A second replica of this one, on its database. */
+  readonly beside?: TestApp
+  /** Waits for a lock that the test holds, on a machine however busy. */
+  readonly patient?: boolean
+  readonly world?: World
+}
+
+/** A service over real HTTP on a database of its own, or on that of `beside`. */
 export async function startApp(
   t: Test,
   settings: Settings = {},
-  { beside, world }: { readonly beside?: TestApp; readonly world?: World } = {},
+  { beside, patient = false, world }: StartOptions = {},
 ): Promise<TestApp> {
-  const databaseUrl = beside?.databaseUrl ?? (await createTestDatabase(t)).url
+  const url = beside?.databaseUrl ?? (await createTestDatabase(t)).url
+  const databaseUrl = patient ? patiently(url) : url
   const config = testConfig(databaseUrl, settings)
   const app = await buildApp(config, world, keySourceOf(config, testEnvironment(databaseUrl, settings)))
   t.teardown(() => app.close())
-  const url = await app.listen({ host: '127.0.0.1', port: 0 })
-  return { app, url, config, databaseUrl }
+  return { app, url: await app.listen({ host: '127.0.0.1', port: 0 }), config, databaseUrl }
 }

@@ -27,6 +27,14 @@ export async function createTestDatabase(
   return { url: url.href, pool }
 }
 
+/** The same database, for a service that waits for a lock longer than a machine, however busy, holds one up. */
+export function patiently(databaseUrl: string): string {
+  const url = new URL(databaseUrl)
+  for (const limit of ['lock_timeout', 'statement_timeout', 'query_timeout'])
+    url.searchParams.set(limit, '60000')
+  return url.href
+}
+
 async function execute(url: string, sql: string): Promise<void> {
   const client = new pg.Client(url)
   await client.connect()

@@ -7,7 +7,7 @@ import type { Database } from '../../src/store/database.ts'
 import { openDatabase } from '../../src/store/database.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createStore } from '../../src/store/store.ts'
-import { createTestDatabase } from './postgres.ts'
+import { createTestDatabase, patiently } from './postgres.ts'
 
 export const CALLER: Caller = { ip: '192.0.2.1', userAgent: 'tests' }
 export const IDLE_TTL_SECONDS = 30 * 24 * 3600
@@ -23,10 +23,14 @@ export interface TestStore {
   readonly url: string
 }
 
-/** The store over a database of the test's own. */
-export async function openStore(t: Test, { poolMax = 10 } = {}): Promise<TestStore> {
+/** The store over a database of the test's own; `patient` where a test holds a lock that it waits for. */
+export async function openStore(t: Test, { poolMax = 10, patient = false } = {}): Promise<TestStore> {
   const { url, pool } = await createTestDatabase(t)
-  const database = openDatabase({ url, poolMax, onIdleError: () => undefined })
+  const database = openDatabase({
+    url: patient ? patiently(url) : url,
+    poolMax,
+    onIdleError: () => undefined,
+  })
   t.teardown(() => database.close())
   return { store: createStore(database, IDLE_TTL_SECONDS), database, pool, url }
 }
@@ -68,6 +72,17 @@ export async function sessionIn(
   const session = newSession(userId ?? (await accountIn(stores)), changes)
   await stores.store.sessions.createFirst(session)
   return session.id
+}
+
+/** So many of one account, in one statement: a busy machine has no connection for each within the limit of the store. */
+export async function sessionsIn(stores: TestStore, userId: number, count: number): Promise<string[]> {
+  const { rows } = await stores.pool.query<{ id: string }>(
+    `INSERT INTO sessions (id, user_id, created_at, rotated_at, expires_at, rotates, ip, user_agent, label)
+     SELECT gen_random_uuid(), $1, now(), now(), now() + interval '1 hour', true, $2, $3, ''
+     FROM generate_series(1, $4) RETURNING id`,
+    [userId, CALLER.ip, CALLER.userAgent, count],
+  )
+  return rows.map(({ id }) => id)
 }
 
 /** Counters nobody else uses. */

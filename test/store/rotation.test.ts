@@ -11,6 +11,7 @@ import {
   IDLE_TTL_SECONDS,
   openStore,
   sessionIn,
+  sessionsIn,
   slowCommits,
   untilWaiting,
 } from '../helpers/store.ts'
@@ -23,7 +24,7 @@ const from = (sessionId: string, generation = 0, key: Rotation['key'] = undefine
 const LOCK = 'SELECT FROM sessions WHERE id = $1 FOR UPDATE'
 
 t.test('a row that somebody holds is passed over, and alone it is waited for', async (t) => {
-  const stores = await openStore(t)
+  const stores = await openStore(t, { patient: true })
   const { sessions } = stores.store
   const id = await sessionIn(stores)
   const holder = await beginElsewhere(t, stores.pool, LOCK, [id])
@@ -35,6 +36,23 @@ t.test('a row that somebody holds is passed over, and alone it is waited for', a
   await holder.commit()
   t.match(await alone, { session: { generation: 1 } })
   t.equal(await meanwhile, undefined, 'one that came in between is to judge again')
+})
+
+t.test('one that is to wait for its row is not put off by one that passes it over', async (t) => {
+  const stores = await openStore(t, { patient: true })
+  const { sessions } = stores.store
+  const id = await sessionIn(stores)
+  const holder = await beginElsewhere(t, stores.pool, LOCK, [id])
+  const passing = sessions.rotate(from(id))
+  let isAnswered = false
+  const alone = sessions.rotateAlone(from(id)).finally(() => {
+    isAnswered = true
+  })
+  t.equal(await passing, undefined)
+  await untilWaiting(stores.pool)
+  t.notOk(isAnswered, 'it waits')
+  await holder.commit()
+  t.match(await alone, { session: { generation: 1 } })
 })
 
 t.test('one held row does not keep the others of its batch waiting', async (t) => {
@@ -53,7 +71,7 @@ t.test('one held row does not keep the others of its batch waiting', async (t) =
 })
 
 t.test('a row that changed while it was waited for is rotated from what it has become', async (t) => {
-  const stores = await openStore(t)
+  const stores = await openStore(t, { patient: true })
   const { sessions } = stores.store
   const changes = [
     ['seen meanwhile', 'seen_generation = 0', { session: { generation: 1, seenGeneration: 0 } }],
@@ -159,8 +177,7 @@ t.test('one request of a session is in a batch, the others are judged from what 
 t.test('300 rotations that arrive together go in statements of at most 128', async (t) => {
   const stores = await openStore(t)
   const { sessions } = stores.store
-  const userId = await accountIn(stores)
-  const ids = await Promise.all(Array.from({ length: 300 }, () => sessionIn(stores, { userId })))
+  const ids = await sessionsIn(stores, await accountIn(stores), 300)
   const updates = await countUpdates(stores.pool, 'sessions')
   const views = await Promise.all(ids.map((id) => sessions.rotate(from(id))))
   t.same(
@@ -171,7 +188,7 @@ t.test('300 rotations that arrive together go in statements of at most 128', asy
 })
 
 t.test('a refresh waits for whoever holds its row for a moment', async (t) => {
-  const service = await startApp(t)
+  const service = await startApp(t, {}, { patient: true })
   const { refresh } = await signedIn(service)
   const { pool } = service.app.database
   const holder = await beginElsewhere(t, pool, 'SELECT FROM sessions FOR UPDATE')
@@ -202,7 +219,7 @@ t.test(
 )
 
 t.test('50 refreshes over two replicas whose commits are slow have one successor', async (t) => {
-  const service = await startApp(t)
+  const service = await startApp(t, {}, { patient: true })
   const replica = await startApp(t, {}, { beside: service })
   const { refresh } = await signedIn(service)
   const { pool } = service.app.database
@@ -223,10 +240,10 @@ t.test('50 refreshes over two replicas whose commits are slow have one successor
 })
 
 t.test('the sessions of one account rotate at once while all of them are being ended', async (t) => {
-  const stores = await openStore(t)
+  const stores = await openStore(t, { patient: true })
   const { store, pool } = stores
   const userId = await accountIn(stores)
-  const ids = await Promise.all(Array.from({ length: 60 }, () => sessionIn(stores, { userId })))
+  const ids = await sessionsIn(stores, userId, 60)
   await slowCommits(pool, 'events', 50)
   const caller = { ip: '192.0.2.1', userAgent: '' }
   const rotations = ids.map((id) => store.sessions.rotate(from(id)))

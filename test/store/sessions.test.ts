@@ -46,7 +46,7 @@ for (const [what, change] of [
   ['the account was deactivated', 'activated_at = NULL'],
 ] as const) {
   t.test(`no session is created when ${what} since the password was compared`, async (t) => {
-    const stores = await openStore(t)
+    const stores = await openStore(t, { patient: true })
     const userId = await accountIn(stores, { usernameKey: 'ada' })
     const { counter } = await attemptTo(stores, 'ada')
     const other = await beginElsewhere(t, stores.pool, `UPDATE users SET ${change}`)
@@ -66,7 +66,7 @@ for (const [what, change] of [
 }
 
 t.test('a change that is rolled back does not stop the sign-in that waited for it', async (t) => {
-  const stores = await openStore(t)
+  const stores = await openStore(t, { patient: true })
   const userId = await accountIn(stores)
   const other = await beginElsewhere(t, stores.pool, `UPDATE users SET password_hash = 'another'`)
   const creating = stores.store.sessions.create(newSession(userId), HASH, 'no counter')
@@ -146,7 +146,7 @@ t.test('a rotation and a revocation of the same generation exclude each other', 
 t.test(
   'ending every session takes with it the sign-in that is under way, and no other account',
   async (t) => {
-    const stores = await openStore(t)
+    const stores = await openStore(t, { patient: true })
     const { sessions } = stores.store
     const [userId, other] = [await accountIn(stores), await accountIn(stores)]
     const [first, dead, others] = await Promise.all([

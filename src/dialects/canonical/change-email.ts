@@ -10,8 +10,8 @@ import {
 import { callerOf } from '../../plugins/caller.ts'
 import { action } from '../../plugins/endpoint.ts'
 import { claimsOf } from '../bearer.ts'
-import { Success, TokenBody, TokenQuery, withProblems } from './answers.ts'
-import { answerForm } from './forms.ts'
+import { Success, withProblems } from './answers.ts'
+import { linkActions } from './links.ts'
 
 export const changeEmailAction = action({
   guard: 'access_token',
@@ -37,71 +37,31 @@ export const changeEmailAction = action({
 
 /** The links of both letters about a change of address; `base` is the path that the dialect is reached under. */
 export function emailLinkActions(base: string) {
-  const confirmPage = action({
-    guard: 'open',
-    summary: 'The page of the letter to a new address. Opening it changes nothing.',
-    query: TokenQuery,
-    answers: {},
-    hidden: true,
-    page: true,
-    handle(request, reply) {
-      const { token } = request.query
-      if (token === undefined) return reply.sendPage(confirmEmailInvalidPage(), 400)
-      return reply.sendPage(confirmEmailPage({ action: `${base}/confirm-email`, token }))
-    },
-  })
-
-  const confirm = action({
-    guard: 'link',
+  const confirm = linkActions({
+    path: `${base}/confirm-email`,
+    pageSummary: 'The page of the letter to a new address. Opening it changes nothing.',
     summary: 'Make a new e-mail address the address, by the token of the letter that went there.',
     description:
       'Void after use, after a day, and once the password has changed or another change was asked for. Whoever' +
       ' confirms an address first has it.',
-    body: TokenBody,
-    answers: withProblems({ 200: Success }),
-    page: true,
-    handle: (request, reply) =>
-      answerForm(
-        request,
-        reply,
-        request.server.auth.confirmEmailChange(request.body.token, callerOf(request)),
-        {
-          done: emailConfirmedPage,
-          refused: ({ code }) => (code === 'link_invalid' ? confirmEmailInvalidPage() : undefined),
-        },
-      ),
+    use: (auth, token, caller) => auth.confirmEmailChange(token, caller),
+    ask: confirmEmailPage,
+    done: emailConfirmedPage,
+    invalid: confirmEmailInvalidPage,
   })
 
-  const undoPage = action({
-    guard: 'open',
-    summary: 'The page of the letter to the old address. Opening it changes nothing.',
-    query: TokenQuery,
-    answers: {},
-    hidden: true,
-    page: true,
-    handle(request, reply) {
-      const { token } = request.query
-      if (token === undefined) return reply.sendPage(undoEmailInvalidPage(resetPath), 400)
-      return reply.sendPage(undoEmailPage({ action: `${base}/undo-email`, token }))
-    },
-  })
-  const resetPath = { path: `${base}/request-reset` }
-
-  const undo = action({
-    guard: 'link',
+  const undo = linkActions({
+    path: `${base}/undo-email`,
+    pageSummary: 'The page of the letter to the old address. Opening it changes nothing.',
     summary: 'Undo a change of the e-mail address, asked for or done, by the token that went to the old one.',
     description:
       'Good for a week, also after further changes. Every session ends, the password works no more, and a letter' +
       ' for a new one goes to the old address: whoever asked for the change knew the password.',
-    body: TokenBody,
-    answers: withProblems({ 200: Success }),
-    page: true,
-    handle: (request, reply) =>
-      answerForm(request, reply, request.server.auth.undoEmailChange(request.body.token, callerOf(request)), {
-        done: emailUndonePage,
-        refused: ({ code }) => (code === 'link_invalid' ? undoEmailInvalidPage(resetPath) : undefined),
-      }),
+    use: (auth, token, caller) => auth.undoEmailChange(token, caller),
+    ask: undoEmailPage,
+    done: emailUndonePage,
+    invalid: () => undoEmailInvalidPage({ path: `${base}/request-reset` }),
   })
 
-  return { confirmPage, confirm, undoPage, undo }
+  return { confirm, undo }
 }

@@ -43,7 +43,7 @@ export const canonical: Dialect = {
     if (cookie !== undefined) app.addHook('onRequest', cookie.watch)
 
     endpoint(app, manner, '/register', 'Register', { POST: registerAction(cookie) })
-    endpoint(app, manner, '/verify-email', 'Verify e-mail', { GET: verify.page, POST: verify.confirm })
+    endpoint(app, manner, '/verify-email', 'Verify e-mail', verify.link)
     endpoint(app, manner, '/resend-verification', 'Resend verification', { POST: verify.resend })
     endpoint(app, manner, '/token', 'Token', { POST: tokenAction(cookie, audiences) })
     endpoint(app, manner, '/refresh', 'Refresh', { POST: refreshAction(cookie, audiences) })
@@ -62,8 +62,8 @@ export const canonical: Dialect = {
     endpoint(app, manner, '/user/events', 'Events', { GET: listEventsAction })
     endpoint(app, manner, '/change-password', 'Change password', { POST: changePasswordAction })
     endpoint(app, manner, '/change-email', 'Change e-mail', { POST: changeEmailAction })
-    endpoint(app, manner, '/confirm-email', 'Confirm e-mail', { GET: email.confirmPage, POST: email.confirm })
-    endpoint(app, manner, '/undo-email', 'Undo change of e-mail', { GET: email.undoPage, POST: email.undo })
+    endpoint(app, manner, '/confirm-email', 'Confirm e-mail', email.confirm)
+    endpoint(app, manner, '/undo-email', 'Undo change of e-mail', email.undo)
     endpoint(app, manner, '/request-reset', 'Request reset', { GET: reset.requestPage, POST: reset.request })
     endpoint(app, manner, '/reset', 'Reset', { GET: reset.page, POST: reset.reset })
   },

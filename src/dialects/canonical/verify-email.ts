@@ -7,39 +7,24 @@ import {
 } from '../../pages/verify.ts'
 import { callerOf } from '../../plugins/caller.ts'
 import { action } from '../../plugins/endpoint.ts'
-import { EmailBody, Success, TokenBody, TokenQuery, withProblems } from './answers.ts'
+import { EmailBody, Success, withProblems } from './answers.ts'
 import { answerForm, faultsIn } from './forms.ts'
+import { linkActions } from './links.ts'
 
 /** Confirming an address, and the page that asks for it; `base` is the path that the dialect is reached under. */
 export function verifyEmailActions(base: string) {
   const resendForm = { action: `${base}/resend-verification` }
 
-  const page = action({
-    guard: 'open',
-    summary: 'The page of a verification letter, with the button that confirms. Opening it changes nothing.',
-    query: TokenQuery,
-    answers: {},
-    hidden: true,
-    page: true,
-    handle(request, reply) {
-      const { token } = request.query
-      if (token === undefined) return reply.sendPage(linkInvalidPage(resendForm), 400)
-      return reply.sendPage(verifyPage({ action: `${base}/verify-email`, token }))
-    },
-  })
-
-  const confirm = action({
-    guard: 'link',
+  const link = linkActions({
+    path: `${base}/verify-email`,
+    pageSummary:
+      'The page of a verification letter, with the button that confirms. Opening it changes nothing.',
     summary: 'Confirm an e-mail address by the token of its letter.',
     description: 'The link of the letter leads to a page that asks for this; GET and HEAD use up nothing.',
-    body: TokenBody,
-    answers: withProblems({ 200: Success }),
-    page: true,
-    handle: (request, reply) =>
-      answerForm(request, reply, request.server.auth.verifyEmail(request.body.token, callerOf(request)), {
-        done: verifiedPage,
-        refused: ({ code }) => (code === 'link_invalid' ? linkInvalidPage(resendForm) : undefined),
-      }),
+    use: (auth, token, caller) => auth.verifyEmail(token, caller),
+    ask: verifyPage,
+    done: verifiedPage,
+    invalid: () => linkInvalidPage(resendForm),
   })
 
   const resend = action({
@@ -62,5 +47,5 @@ export function verifyEmailActions(base: string) {
     },
   })
 
-  return { page, confirm, resend }
+  return { link, resend }
 }

@@ -2,6 +2,7 @@ import type { TProperties } from 'typebox'
 import { Type } from 'typebox'
 import { AuthError } from '../../core/errors.ts'
 import type { Grant } from '../../core/grant.ts'
+import type { Account } from '../../core/ports.ts'
 
 /** Fields of a body; what else stands in it is passed over, as Django's serializers do. */
 export function fields<T extends TProperties>(properties: T) {
@@ -12,6 +13,19 @@ export const Username = Type.String({ minLength: 1, maxLength: 400, title: 'User
 export const Password = Type.String({ minLength: 1, maxLength: 1024, title: 'Password' })
 export const Email = Type.String({ minLength: 1, maxLength: 400, title: 'Email' })
 export const Name = Type.String({ maxLength: 400 })
+
+/** An account as it is answered to whoever has just made it. */
+export const ACCOUNT_FIELDS = {
+  id: Type.Integer(),
+  username: Type.String(),
+  email: Type.String(),
+  first_name: Type.String(),
+  last_name: Type.String(),
+}
+
+export function accountFields({ id, username, email, firstName, lastName }: Account) {
+  return { id, username, email, first_name: firstName, last_name: lastName }
+}
 
 /** Whatever is refused: the words of a dialect have many forms. */
 export const Refused = Type.Object({}, { additionalProperties: true, description: 'Refused' })

@@ -56,6 +56,11 @@ export const DRF_WORDS: Words = {
   unavailable: detail(503, 'Service temporarily unavailable, try again later.'),
 }
 
+/** One answer to every sign-in that failed: nobody is told that an account is there and may not be signed in to. */
+export function refusedSignIn(said: Said) {
+  return { invalid_credentials: said, account_not_verified: said, account_disabled: said }
+}
+
 /** The words for this refusal: those of its route, else those of the dialect. */
 export function say(words: Words, refusal: Refusal, request: FastifyRequest): Said {
   const wording = request.routeOptions.config.words?.[refusal.code] ?? words[refusal.code]

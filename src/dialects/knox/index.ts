@@ -1,14 +1,9 @@
 import type { Dialect } from '../dialect.ts'
 import type { Tongue } from '../drf/speak.ts'
 import { refuseAsDrf, speakDrf } from '../drf/speak.ts'
-import { DRF_WORDS } from '../drf/words.ts'
+import { DRF_WORDS, refusedSignIn } from '../drf/words.ts'
 import { sessionActions } from './sessions.ts'
 import { editUserAction, loadWidgetsAction, saveWidgetsAction, userAction } from './user.ts'
-
-const BAD_LOGIN = {
-  status: 400,
-  body: { non_field_errors: ['Unable to log in with provided credentials.'] },
-}
 
 const TONGUE: Tongue = {
   name: 'knox',
@@ -17,9 +12,10 @@ const TONGUE: Tongue = {
   challenge: 'Token',
   words: {
     ...DRF_WORDS,
-    invalid_credentials: BAD_LOGIN,
-    account_not_verified: BAD_LOGIN,
-    account_disabled: BAD_LOGIN,
+    ...refusedSignIn({
+      status: 400,
+      body: { non_field_errors: ['Unable to log in with provided credentials.'] },
+    }),
   },
 }
 

@@ -1,7 +1,7 @@
 import type { Dialect } from '../dialect.ts'
 import type { Tongue } from '../drf/speak.ts'
 import { refuseAsDrf, speakDrf } from '../drf/speak.ts'
-import { DRF_WORDS, detail, tokenWords } from '../drf/words.ts'
+import { DRF_WORDS, detail, refusedSignIn, tokenWords } from '../drf/words.ts'
 import { accountActions } from './account.ts'
 import { activationActions } from './activation.ts'
 import { uidOf } from './links.ts'
@@ -49,9 +49,7 @@ const TONGUE: Tongue = {
   challenge: 'Bearer realm="api"',
   words: {
     ...DRF_WORDS,
-    invalid_credentials: NO_ACTIVE_ACCOUNT,
-    account_not_verified: NO_ACTIVE_ACCOUNT,
-    account_disabled: NO_ACTIVE_ACCOUNT,
+    ...refusedSignIn(NO_ACTIVE_ACCOUNT),
     link_invalid: { status: 401, body: { error: 'Unauthorized' } },
     invalid_token: tokenWords(BAD_TOKEN, { none: BAD_HEADER, many: BAD_HEADER }),
   },

@@ -7,6 +7,9 @@ const RENAMED: Readonly<Record<string, string>> = {
   organizationName: 'organisation_name',
 }
 
+/** Which make a profile complete. */
+export const ASKED_FIELDS = ['organisation_type', 'organisation_name', 'country']
+
 /** Fields of the account itself, whatever they are called here. */
 const OWN = new Set(['username', 'email', 'name', 'first_name', 'surname', 'last_name'])
 

@@ -2,9 +2,17 @@ import { Type } from 'typebox'
 import { callerOf } from '../../plugins/caller.ts'
 import { action } from '../../plugins/endpoint.ts'
 import type { Wording } from '../../plugins/refusal.ts'
-import { Email, Name, Password, Username, withRefusals } from '../drf/fields.ts'
+import {
+  ACCOUNT_FIELDS,
+  accountFields,
+  Email,
+  Name,
+  Password,
+  Username,
+  withRefusals,
+} from '../drf/fields.ts'
 import { fieldsOf } from '../drf/words.ts'
-import { profileIn } from './profile.ts'
+import { ASKED_FIELDS, profileIn } from './profile.ts'
 
 const Text = Type.Optional(Type.String({ maxLength: 1024 }))
 const Body = Type.Object(
@@ -39,19 +47,13 @@ export const registerAction = action({
   summary: 'Create an account. With EMAIL_VERIFICATION=required it waits for the link in the letter.',
   body: Body,
   answers: withRefusals({
-    201: Type.Object({
-      id: Type.Integer(),
-      username: Type.String(),
-      email: Type.String(),
-      first_name: Type.String(),
-      last_name: Type.String(),
-    }),
+    201: Type.Object(ACCOUNT_FIELDS),
   }),
   words: { validation_failed: inWords },
   async handle(request, reply) {
     const { username, email, password, name, first_name, surname, last_name, ...rest } = request.body
     const profile = profileIn(rest)
-    const isComplete = ['organisation_type', 'organisation_name', 'country'].every((field) => profile[field])
+    const isComplete = ASKED_FIELDS.every((field) => profile[field])
     const { account } = await request.server.auth.register(
       {
         username: (username ?? email).trim(),
@@ -65,12 +67,6 @@ export const registerAction = action({
       isComplete ? {} : { faults: { [MISSING_FIELDS]: [MISSING] } },
     )
     reply.code(201)
-    return {
-      id: account.id,
-      username: account.username,
-      email: account.email,
-      first_name: account.firstName,
-      last_name: account.lastName,
-    }
+    return accountFields(account)
   },
 })

@@ -4,7 +4,8 @@ import { callerOf } from '../../plugins/caller.ts'
 import { action } from '../../plugins/endpoint.ts'
 import { claimsOf, readToken } from '../bearer.ts'
 import { fields, Password, trimmed, Username, withRefusals } from '../drf/fields.ts'
-import { detail } from '../drf/words.ts'
+import { detail, refusedSignIn } from '../drf/words.ts'
+import { ASKED_FIELDS } from './profile.ts'
 import { MOBILE_SESSION_TTL_SECONDS, SESSION_TTL_SECONDS } from './tokens.ts'
 
 const Status = Type.Object({
@@ -32,19 +33,16 @@ function statusOf(account: Account, access: string, refresh: string | null) {
     is_authenticated: true,
     user_id: account.id,
     is_admin: account.roles.includes('admin'),
-    is_profile_updated: PROFILE_FIELDS.every((name) => profile[name] !== undefined),
+    is_profile_updated: ASKED_FIELDS.every((name) => profile[name] !== undefined),
     is_agreed_to_privacy_policy: [profile['is_agreed_to_privacy_policy'], profile['agree']].some(isYes),
     accepted_privacy_policy_version: version === undefined ? null : String(version),
   }
 }
 
-const PROFILE_FIELDS = ['organisation_type', 'organisation_name', 'country']
-
 function isYes(value: unknown): boolean {
   return value === true || value === 'true'
 }
 
-const INVALID = { status: 401, body: { error: 'Invalid credentials' } }
 const NOT_PROVIDED = detail(401, 'Authentication credentials were not provided.')
 
 export function sessionActions({
@@ -61,7 +59,7 @@ export function sessionActions({
     query: Type.Object({ app: Type.Optional(Type.String({ maxLength: 64 })) }),
     body: fields({ email: Username, password: Password }),
     answers: withRefusals({ 200: Status }),
-    words: { invalid_credentials: INVALID, account_not_verified: INVALID, account_disabled: INVALID },
+    words: refusedSignIn({ status: 401, body: { error: 'Invalid credentials' } }),
     async handle(request) {
       const { email, password } = request.body
       const ttlSeconds = request.query.app === 'mobile' ? MOBILE_SESSION_TTL_SECONDS : SESSION_TTL_SECONDS

@@ -3,7 +3,6 @@ import type { Fault } from './config/faults.ts'
 import { ConfigError, Wrong } from './config/faults.ts'
 import { keyQuarrels } from './config/key-quarrels.ts'
 import { nearMisses } from './config/near-miss.ts'
-import { notYet, unavailable } from './config/not-yet.ts'
 import type { Always, Setting } from './config/settings.ts'
 import { defaultText, settings as table } from './config/settings.ts'
 import type { Environment } from './config/texts.ts'
@@ -53,8 +52,13 @@ export function readConfig(env: Environment = process.env): Config {
   const draft: Draft = {}
   const texts: Texts = {}
   const faults = keys.flatMap((key) => settle(key, env, texts, draft) ?? [])
-  faults.push(...quarrels(draft), ...unavailable(env, texts))
-  faults.push(...nearMisses(env, [...keys.map((key) => settings[key].name), ...Object.keys(notYet)]))
+  faults.push(...quarrels(draft))
+  faults.push(
+    ...nearMisses(
+      env,
+      keys.map((key) => settings[key].name),
+    ),
+  )
   if (faults.length > 0) throw new ConfigError(faults)
   if (!isConfig(draft)) throw new Error('a setting has neither value nor fault')
   return seal(draft)
@@ -164,6 +168,15 @@ function quarrels(draft: Draft): Fault[] {
     const problem = 'is not shorter than REFRESH_TTL and REFRESH_IDLE_TTL, so that nothing could be refreshed'
     const expected = 'less than both'
     faults.push({ setting: 'ACCESS_TTL', problem, expected, remedy: 'shorten it, or lengthen them' })
+  }
+  const { port, metricsPort } = draft
+  if (metricsPort !== undefined && metricsPort !== 0 && metricsPort === port) {
+    faults.push({
+      setting: 'METRICS_PORT',
+      problem: 'is PORT too, and a port has one listener',
+      expected: 'another port',
+      remedy: 'set another, or unset it to have /metrics on PORT',
+    })
   }
   const early = (draft.dialects ?? []).filter(({ name }) => ['authtoken', 'signup', 'knox'].includes(name))
   if (draft.emailVerification === 'required' && early.length > 0) {

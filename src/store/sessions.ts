@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { v7 as uuidV7 } from 'uuid'
 import { deviceLabel } from '../core/device-label.ts'
+import { VERDICT_EVENTS } from '../core/events.ts'
 import { LETTER_WINDOW_SECONDS, LETTERS_PER_ACCOUNT } from '../core/policy.ts'
 import type { NewSession, SecurityEvent, SessionStore, SessionView } from '../core/ports.ts'
 import { coalesce } from './coalesce.ts'
@@ -139,10 +140,10 @@ export function createSessionStore(database: Database, idleTtlSeconds: number): 
       one('create_session', CREATE, [...columnsOf(session), boughtWith, attemptCounter, uuidV7()]),
     createFirst: (session) => one('create_first_session', CREATE_FIRST, columnsOf(session)),
     heal: (sessionId, from, to, caller) =>
-      act('heal_session', HEAL, [sessionId, from, to], { kind: 'refresh_healed', caller, sessionId }),
+      act('heal_session', HEAL, [sessionId, from, to], { kind: VERDICT_EVENTS.healed, caller, sessionId }),
     countLateReplay: (sessionId, generation, caller) =>
       act('count_late_replay', COUNT_LATE_REPLAY, [sessionId, generation], {
-        kind: 'refresh_lost_answer',
+        kind: VERDICT_EVENTS.lost_answer,
         caller,
         sessionId,
       }),

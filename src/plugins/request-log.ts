@@ -1,11 +1,16 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { SecurityEvent } from '../core/ports.ts'
+import type { GuardName } from './guards.ts'
+import { createCounter } from './metric-kinds.ts'
 import type { Refused } from './refusal.ts'
 import { createRequestMetrics, NO_ROUTE } from './request-metrics.ts'
 import { readForeignId, readTraceContext } from './trace-context.ts'
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    readonly requestLog: RequestLog
+  }
   interface FastifyRequest {
     /** What was thrown and refused, for the line of the log. */
     refused: Refused | null
@@ -15,8 +20,19 @@ declare module 'fastify' {
   }
 }
 
+export interface RequestLog {
+  /** What could not be read as a request has its line too, under the id that its answer named. */
+  unread(request: {
+    readonly requestId: string
+    readonly method: string
+    readonly status: number
+    readonly reason?: string
+  }): void
+}
+
 /** Of nginx, for a client that hung up: there is no status that says so. */
 const CLIENT_CLOSED = 499
+const GUARDS_THAT_COUNT = ['login', 'token', 'register', 'letter', 'link', 'refresh'] satisfies GuardName[]
 const LEVELS_OF_LINES = new Set(['info', 'debug', 'trace'])
 
 /**
@@ -29,6 +45,16 @@ export const requestLogPlugin = fp(
     const count = createRequestMetrics(app.metrics)
     // A line that no level lets through would still cost a look at every answer.
     const writesAll = LEVELS_OF_LINES.has(app.log.level)
+    const refusals = app.metrics.add(
+      createCounter('keyturn_refusals_total', 'Requests that were refused, by the code of the answer.'),
+    )
+    const guards = app.metrics.add(
+      createCounter(
+        'keyturn_guard_refusals_total',
+        'Requests that a guard refused, for they came too often.',
+        GUARDS_THAT_COUNT.map((guard) => ({ guard })),
+      ),
+    )
     app.decorateRequest('refused', null)
     app.decorateRequest('isLogged', false)
     app.decorateRequest('securityEvents', null)
@@ -46,7 +72,11 @@ export const requestLogPlugin = fp(
       const status = aborted ? CLIENT_CLOSED : reply.statusCode
       const ms = reply.elapsedTime
       count({ method, route, status, aborted, ms })
-      if (!writesAll && request.refused === null) return
+      if (request.refused !== null) {
+        refusals.of({ code: request.refused.code }).add()
+        const { guard = 'open' } = request.routeOptions.config
+        if (request.refused.code === 'rate_limited') guards.of({ guard }).add()
+      } else if (!writesAll) return
       const line = {
         method,
         route: route ?? NO_ROUTE,
@@ -60,6 +90,20 @@ export const requestLogPlugin = fp(
       else if (code === 'unavailable') request.log.warn({ ...line, err: error }, 'unavailable')
       else request.log.info(line)
     }
+    app.decorate('requestLog', {
+      unread({ requestId, method, status, reason }) {
+        count({ method, route: undefined, status, aborted: false, ms: 0 })
+        app.log.info({
+          request_id: requestId,
+          method,
+          route: NO_ROUTE,
+          status,
+          ms: 0,
+          code: 'bad_request',
+          ...(reason !== undefined && { reason }),
+        })
+      },
+    } satisfies RequestLog)
     app.addHook('onResponse', (request, reply, done) => {
       end(request, reply, false)
       done()

@@ -122,16 +122,20 @@ export function createSessionStore(database: Database, idleTtlSeconds: number): 
     deviceLabel(caller.userAgent),
   ]
 
-  const find = coalesce<string, SessionView | undefined>(async (ids) => {
-    const { rows } = await pool.query<SessionRow & { ordinal: string }>({
-      name: 'find_sessions',
-      text: FIND,
-      values: [ids],
-    })
-    const views: (SessionView | undefined)[] = ids.map(() => undefined)
-    for (const row of rows) views[Number(row.ordinal) - 1] = toSessionView(row)
-    return views
-  }, 128)
+  const find = coalesce<string, SessionView | undefined>(
+    async (ids) => {
+      const { rows } = await pool.query<SessionRow & { ordinal: string }>({
+        name: 'find_sessions',
+        text: FIND,
+        values: [ids],
+      })
+      const views: (SessionView | undefined)[] = ids.map(() => undefined)
+      for (const row of rows) views[Number(row.ordinal) - 1] = toSessionView(row)
+      return views
+    },
+    128,
+    (size) => database.onBatch('find_sessions', size),
+  )
 
   return {
     ...rotator,

@@ -1,3 +1,4 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { buildApp } from '../../src/app.ts'
 import { AuthError } from '../../src/core/errors.ts'
 import { testConfig } from './app.ts'
@@ -13,21 +14,29 @@ const burst = () => {
 app.get('/throws/handler', burst)
 app.get('/throws/later', async () => burst())
 app.get('/throws/no-error', () => {
-  // eslint-disable-next-line
   throw 'hunter2'
 })
 app.get('/throws/unavailable', () => {
   throw new AuthError('unavailable', { retryAfterSeconds: 1 })
 })
-for (const hook of ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'preSerialization'] as const)
+for (const hook of ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const)
   app.get(`/throws/${hook}`, { [hook]: async () => burst() }, async () => ({}))
-app.get('/throws/onSend', { onSend: async () => burst() }, async () => ({}))
+// What throws over a refusal as well leaves Fastify nothing but words of its own.
+for (const hook of ['preSerialization', 'onSend'] as const) {
+  const once = async (_request: FastifyRequest, reply: FastifyReply, payload: unknown) =>
+    reply.statusCode === 200 ? burst() : payload
+  app.get(`/throws/${hook}`, { [hook]: once }, async () => ({}))
+}
 const schema = { response: { 200: { type: 'object', properties: { a: { type: 'string' } } } } }
 app.get('/throws/serializer', { schema }, async () => ({ a: { toString: burst } }))
 app.get('/throws/custom-serializer', (_request, reply) => reply.serializer(burst).send({}))
-let release = () => {}
-app.get('/waits', () => new Promise((resolve) => (release = () => resolve({}))))
-app.get('/release', async () => (release(), {}))
+const waiting: (() => void)[] = []
+app.get('/waits', () => new Promise((resolve) => waiting.push(() => resolve({}))))
+app.get('/waiting', async () => ({ waiting: waiting.length }))
+app.get('/release', async () => {
+  for (const release of waiting.splice(0)) release()
+  return {}
+})
 
 process.once('SIGTERM', () => void app.close())
 const url = await app.listen({ host: '127.0.0.1', port: 0 })

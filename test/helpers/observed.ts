@@ -6,6 +6,9 @@ import type { Settings } from './app.ts'
 import type { Teardown } from './postgres.ts'
 import { createTestDatabase } from './postgres.ts'
 
+/** A line that takes longer, on a machine however busy, is never written. */
+const LINE_WITHIN_MS = 30_000
+
 /** A service in a process of its own, as those who run it see it: by its log and its metrics. */
 export interface ObservedService {
   readonly url: string
@@ -15,6 +18,8 @@ export interface ObservedService {
   readonly lines: readonly string[]
   /** The line of the request with this id, once it is written. */
   lineOf(requestId: string | null): Promise<Record<string, unknown>>
+  /** The first line with these words, once it is written. */
+  lineWith(words: string): Promise<Record<string, unknown>>
   readonly metricsUrl: string
   metrics(): Promise<string>
 }
@@ -40,19 +45,21 @@ export async function startObserved(t: Teardown, settings: Settings = {}): Promi
   if (stdout === null) throw new Error('the child has no output')
   const reader = createInterface({ input: stdout }).on('line', (line) => lines.push(line))
   const [{ url, metrics }] = await once(child, 'message')
+  async function lineWith(words: string): Promise<Record<string, unknown>> {
+    for (;;) {
+      const line = lines.find((each) => each.includes(words))
+      if (line !== undefined) return JSON.parse(line)
+      await once(reader, 'line', { signal: AbortSignal.timeout(LINE_WITHIN_MS) })
+    }
+  }
   return {
     url,
     pool,
     databaseUrl,
     lines,
     metricsUrl: metrics,
-    async lineOf(requestId) {
-      for (;;) {
-        const line = lines.find((each) => each.includes(`"request_id":"${requestId}"`))
-        if (line !== undefined) return JSON.parse(line)
-        await once(reader, 'line')
-      }
-    },
+    lineWith,
+    lineOf: (requestId) => lineWith(`"request_id":"${requestId}"`),
     metrics: async () => (await fetch(metrics)).text(),
   }
 }

@@ -26,7 +26,7 @@ export const databasePlugin = fp<DatabasePluginOptions>(
     const batches = app.metrics.add(
       createHistogram(
         'keyturn_database_batch_size',
-        'How many requests shared a statement.',
+        'How many requests shared a statement, by statement.',
         [1, 2, 4, 8, 16, 32, 64, 128],
         BATCHED.map((statement) => ({ statement })),
       ),

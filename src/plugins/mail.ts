@@ -60,7 +60,7 @@ export const mailPlugin = fp<MailPluginOptions>(
     app.metrics.addSource(async () => {
       const { waiting, oldestSeconds, failed } = await store.outboxState()
       return [
-        '# HELP keyturn_outbox_letters Letters of all replicas that are not sent: waiting, or given up.',
+        '# HELP keyturn_outbox_letters Letters of all replicas that are not sent, by state: waiting, or failed for good.',
         '# TYPE keyturn_outbox_letters gauge',
         `keyturn_outbox_letters{state="waiting"} ${waiting}`,
         `keyturn_outbox_letters{state="failed"} ${failed}`,

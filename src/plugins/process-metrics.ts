@@ -13,7 +13,7 @@ const LAG_BOUNDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 export const processMetricsPlugin = fp<ProcessMetricsOptions>(
   async (app, { version }) => {
     app.metrics.add(
-      createGauge('keyturn_build_info', 'Version of Keyturn and of Node.js; always 1.', () => [
+      createGauge('keyturn_build_info', 'Always 1; by version, that of Keyturn, and node.', () => [
         [{ version, node: process.versions.node }, 1],
       ]),
     )

@@ -46,12 +46,12 @@ export const requestLogPlugin = fp(
     // A line that no level lets through would still cost a look at every answer.
     const writesAll = LEVELS_OF_LINES.has(app.log.level)
     const refusals = app.metrics.add(
-      createCounter('keyturn_refusals_total', 'Requests that were refused, by the code of the answer.'),
+      createCounter('keyturn_refusals_total', 'Requests that were refused, by code, as the answer has it.'),
     )
     const guards = app.metrics.add(
       createCounter(
         'keyturn_guard_refusals_total',
-        'Requests that a guard refused, for they came too often.',
+        'Requests that came too often and were refused, by guard.',
         GUARDS_THAT_COUNT.map((guard) => ({ guard })),
       ),
     )

@@ -23,15 +23,11 @@ export function createRequestMetrics(metrics: Metrics): (ended: Ended) => void {
   const requests = metrics.add(
     createCounter(
       'keyturn_http_requests_total',
-      'Requests by method, pattern of the route and class of status; aborted where the client hung up first.',
+      'Requests by method, route (its pattern) and status (its class; aborted where the client hung up first).',
     ),
   )
   const durations = metrics.add(
-    createHistogram(
-      'keyturn_http_request_seconds',
-      'How long requests took, by pattern of the route.',
-      LATENCY_BOUNDS,
-    ),
+    createHistogram('keyturn_http_request_seconds', 'How long requests took, by route.', LATENCY_BOUNDS),
   )
   interface Route {
     readonly duration: Observed

@@ -29,12 +29,15 @@ import { healthPlugin } from './plugins/health.ts'
 import { jwtPlugin } from './plugins/jwt.ts'
 import type { KeySource } from './plugins/key-reload.ts'
 import { keyReloadPlugin } from './plugins/key-reload.ts'
+import { logSerializers } from './plugins/log-serializers.ts'
 import { mailPlugin, opensMailbox } from './plugins/mail.ts'
 import { metricsPlugin } from './plugins/metrics.ts'
+import { metricsListenerPlugin } from './plugins/metrics-listener.ts'
 import { pagesPlugin } from './plugins/pages.ts'
+import { processMetricsPlugin } from './plugins/process-metrics.ts'
 import { profilePlugin } from './plugins/profile.ts'
 import { refusal } from './plugins/refusal.ts'
-import { logSerializers, requestLogPlugin } from './plugins/request-log.ts'
+import { requestLogPlugin } from './plugins/request-log.ts'
 import { revocationFeedPlugin } from './plugins/revocation-feed.ts'
 import { revocationsPlugin } from './plugins/revocations.ts'
 import { compilersFactory } from './plugins/schema-compilers.ts'
@@ -77,7 +80,7 @@ export async function buildApp(
     schemaController: { compilersFactory },
     logger: config.logLevel === 'silent' ? false : { level: config.logLevel, serializers: logSerializers },
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: () => randomUUID(),
   })
   const manner = { name: 'service', tag: 'Service', requireAccessToken: requireAccessToken('Bearer'), refuse }
@@ -94,6 +97,10 @@ export async function buildApp(
 
   app.decorateRequest('accessClaims', null)
   speakRefusals(app, refuse)
+  await app.register(metricsPlugin)
+  await app.register(processMetricsPlugin, { version })
+  if (config.metricsPort !== undefined)
+    await app.register(metricsListenerPlugin, { host: config.host, port: config.metricsPort })
   await app.register(connectionsPlugin)
   await app.register(requestLogPlugin)
   await app.register(securityHeadersPlugin)
@@ -107,7 +114,6 @@ export async function buildApp(
   await app.register(pagesPlugin, { ownStyle: config.pageCss })
   await app.register(docsPlugin, { publicUrl, version })
   await app.register(bodies)
-  await app.register(metricsPlugin)
   await app.register(profilePlugin, { schema: config.profileSchema, claimNames: config.profileClaims })
   await app.register(serviceClientsPlugin, { clients: config.serviceClients })
   await app.register(guardsPlugin, { enabled: config.rateLimit })
@@ -159,7 +165,7 @@ export async function buildApp(
   }
 
   await app.register(openApiPlugin, { manner })
-  await app.register(healthPlugin, { manner })
+  await app.register(healthPlugin, { manner, showsMetrics: config.metricsPort === undefined })
   await app.register(revocationFeedPlugin, { manner, accessTtlSeconds: longestTtlSeconds })
   await app.register(errorPagesPlugin, { manner, words: WORDS })
   await app.register(wellKnownPlugin, { manner, changePasswordUrl: `${home}/request-reset` })

@@ -3,7 +3,7 @@ import type { Fault } from './config/faults.ts'
 import { ConfigError, Wrong } from './config/faults.ts'
 import { keyQuarrels } from './config/key-quarrels.ts'
 import { nearMisses } from './config/near-miss.ts'
-import { notYet, unavailable } from './config/not-yet.ts'
+import { quarrels } from './config/quarrels.ts'
 import type { Always, Setting } from './config/settings.ts'
 import { defaultText, settings as table } from './config/settings.ts'
 import type { Environment } from './config/texts.ts'
@@ -53,8 +53,13 @@ export function readConfig(env: Environment = process.env): Config {
   const draft: Draft = {}
   const texts: Texts = {}
   const faults = keys.flatMap((key) => settle(key, env, texts, draft) ?? [])
-  faults.push(...quarrels(draft), ...unavailable(env, texts))
-  faults.push(...nearMisses(env, [...keys.map((key) => settings[key].name), ...Object.keys(notYet)]))
+  faults.push(...quarrels(draft))
+  faults.push(
+    ...nearMisses(
+      env,
+      keys.map((key) => settings[key].name),
+    ),
+  )
   if (faults.length > 0) throw new ConfigError(faults)
   if (!isConfig(draft)) throw new Error('a setting has neither value nor fault')
   return seal(draft)
@@ -144,38 +149,6 @@ function faultOf<T>(setting: Setting<T>, wrong: Wrong, env: Environment): Fault 
     setting.value.recipe ?? (standard ? `correct it, or unset it to have ${standard}` : 'correct it')
   const remedy = wrong.remedy ?? otherwise
   return { setting: setting.name, problem: shown + wrong.problem, expected: setting.value.expected, remedy }
-}
-
-/** Faults of settings that are right alone and wrong together. */
-function quarrels(draft: Draft): Fault[] {
-  const faults: Fault[] = []
-  const { accessTtlSeconds: access, refreshTtlSeconds: session, refreshIdleTtlSeconds: idle } = draft
-  if (idle !== undefined && session !== undefined && idle > session) {
-    const problem = 'is longer than REFRESH_TTL, so that it would do nothing'
-    faults.push({
-      setting: 'REFRESH_IDLE_TTL',
-      problem,
-      expected: 'REFRESH_TTL or less',
-      remedy: 'shorten it',
-    })
-  }
-  const end = Math.min(idle ?? Number.POSITIVE_INFINITY, session ?? Number.POSITIVE_INFINITY)
-  if (access !== undefined && access >= end) {
-    const problem = 'is not shorter than REFRESH_TTL and REFRESH_IDLE_TTL, so that nothing could be refreshed'
-    const expected = 'less than both'
-    faults.push({ setting: 'ACCESS_TTL', problem, expected, remedy: 'shorten it, or lengthen them' })
-  }
-  const early = (draft.dialects ?? []).filter(({ name }) => ['authtoken', 'signup', 'knox'].includes(name))
-  if (draft.emailVerification === 'required' && early.length > 0) {
-    const names = early.map(({ name }) => name).join(', ')
-    faults.push({
-      setting: 'DIALECTS',
-      problem: `mounts ${names}: a token is handed out at registration there, and EMAIL_VERIFICATION is required`,
-      expected: 'EMAIL_VERIFICATION=optional or off beside them',
-      remedy: 'set EMAIL_VERIFICATION=optional, or mount fewer dialects',
-    })
-  }
-  return [...faults, ...keyQuarrels(draft)]
 }
 
 function isConfig(draft: Draft): draft is Config {

@@ -9,6 +9,7 @@ import { complete, putDemoUser } from './development.ts'
 import { DialectError } from './dialects/dialect.ts'
 import { keySourceOf, openKeyFiles } from './key-source.ts'
 import { TemplateError } from './mail/read-templates.ts'
+import { MetricsPortError } from './plugins/metrics-listener.ts'
 import { ProfileSchemaError } from './plugins/profile-schema.ts'
 import { migrate } from './store/migrate.ts'
 
@@ -19,7 +20,7 @@ const CLOSE_WITHIN_MS = 15_000
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 type StopSignal = (typeof STOP_SIGNALS)[number]
 const WAIT_FOR_DATABASE_SECONDS = 30
-const FAULTS_OF_SETTINGS = [ConfigError, DialectError, TemplateError, ProfileSchemaError]
+const FAULTS_OF_SETTINGS = [ConfigError, DialectError, TemplateError, ProfileSchemaError, MetricsPortError]
 
 await main()
 

@@ -43,6 +43,7 @@ const faulty = (env: Env) => refusal(env).faults.map((each) => each.setting)
 t.test('every default is the one that the contract lists', async (t) => {
   const contract: Record<string, string | undefined> = {
     NODE_ENV: 'development',
+    METRICS_PORT: undefined,
     HOST: '127.0.0.1',
     PORT: '3000',
     DIALECTS: 'canonical=/',
@@ -104,6 +105,7 @@ t.test('an empty environment is a development service on the loopback', async (t
     nodeEnv: 'development',
     host: '127.0.0.1',
     port: 3000,
+    metricsPort: undefined,
     publicUrl: 'http://127.0.0.1:3000',
     dialects: [{ name: 'canonical', prefix: '/' }],
     databaseUrl: undefined,
@@ -168,14 +170,14 @@ t.test('all wrong settings are reported at once, one line each', async (t) => {
     JWT_SECRETS: 'k1:short',
     RATE_LIMIT: 'false',
     TRUST_PROXY: '1',
-    METRICS_PORT: '9090',
+    METRICS_PORT: 'none',
     JWT_SECRET: 'x',
     DATABASE_URL_FILE: '/does/not/exist',
   })
-  const names = ['PORT', 'DATABASE_URL', 'JWT_SECRETS', 'ACCESS_TTL', 'TRUST_PROXY', 'RATE_LIMIT']
+  const names = ['PORT', 'METRICS_PORT', 'DATABASE_URL', 'JWT_SECRETS']
   t.same(
     error.faults.map((each) => each.setting),
-    [...names, 'METRICS_PORT', 'JWT_SECRET'],
+    [...names, 'ACCESS_TTL', 'TRUST_PROXY', 'RATE_LIMIT', 'JWT_SECRET'],
   )
   const [title, ...lines] = error.message.split('\n')
   t.match(title, /8 settings are wrong/)
@@ -595,13 +597,13 @@ t.test('names that belong to others are left alone', async (t) => {
   }
 })
 
-t.test('a setting of a later version is refused, unless it is set to what is true already', async (t) => {
-  const later = `METRICS_PORT=9`
-  for (const [name = '', value] of later.split(/\s+/).map((each) => each.split('='))) {
-    const problem = 'is not in this version of Keyturn yet'
-    t.match(fault({ [name]: value }), { setting: name, problem, remedy: 'unset it' }, name)
-    t.match(fault({ [`${name}_FILE`]: '/x' }), { setting: name, problem }, `${name}_FILE`)
-  }
+t.test('METRICS_PORT is a port of its own, or none', async (t) => {
+  t.equal(readConfig({ METRICS_PORT: '9090' }).metricsPort, 9090)
+  t.equal(readConfig({ METRICS_PORT: '0', PORT: '0' }).metricsPort, 0, 'any free one')
+  t.match(fault({ METRICS_PORT: '65536' }), { setting: 'METRICS_PORT', problem: /out of range/ })
+  const same = { setting: 'METRICS_PORT', problem: /is PORT too/, expected: 'another port' }
+  t.match(fault({ METRICS_PORT: '3000' }), same, 'the default of PORT')
+  t.match(fault({ METRICS_PORT: '8080', PORT: '8080' }), same)
 })
 
 t.test('PROFILE_SCHEMA_FILE is a file of JSON, and its own name', async (t) => {

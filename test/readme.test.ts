@@ -1,16 +1,18 @@
 import type { ChildProcess } from 'node:child_process'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { delimiter, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { decodeJwt, SignJWT } from 'jose'
 import t from 'tap'
 import { describeSettings } from '../src/config.ts'
+import { EVENTS } from '../src/core/events.ts'
 import { WORDS } from '../src/dialects/canonical/errors.ts'
+import { readExposition } from './helpers/observed.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const README = join(ROOT, 'README.md')
@@ -110,6 +112,65 @@ t.test('the examples of README.md do what they say, one after the other', async 
     },
   )
 
+  await t.test('every metric is in the table, and every metric that the documents name exists', async (t) => {
+    const { families } = readExposition(await (await fetch(`${service.url}/metrics`)).text())
+    const rows = [...families]
+      .toSorted(([one], [other]) => (one < other ? -1 : 1))
+      .map(([name, { type, help }]) => `| ${code(name)} | ${type} | ${help} |`)
+    holdTable(t, 'metrics', rows)
+    const known = (name: string) => families.has(name.replace(/_(bucket|sum|count)$/, ''))
+    const documents = ['README.md', 'SECURITY.md', 'CHANGELOG.md', ...filesIn('docs'), ...filesIn('src')]
+    const unknown = documents.flatMap((document) =>
+      [...readFileSync(join(ROOT, document), 'utf8').matchAll(/\bkeyturn_[a-z_]+[a-z]\b(?!\})/g)]
+        .filter(([name]) => !known(name) && !NO_METRICS.has(name))
+        .map(([name]) => `${document}: ${name}`),
+    )
+    t.strictSame(unknown, [])
+  })
+
+  await t.test(
+    'every header of an answer is in the table, and every header of the table is in the code',
+    async (t) => {
+      const listed = new Set(
+        [
+          ...(/<!-- headers: .*-->([\s\S]*?)<!-- end -->/.exec(readme)?.[1] ?? '').matchAll(
+            /`([A-Z][\w-]+)`(?=[,\s][^|]*\|.*\|$)/gm,
+          ),
+        ].map(([, name = '']) => name.toLowerCase()),
+      )
+      const written = headersInCode()
+      t.ok(written.size > 25, 'there are headers to look at')
+      t.strictSame(
+        [...written].filter((name) => !listed.has(name) && !TRANSPORT.has(name)),
+        [],
+        'set in the code',
+      )
+      t.strictSame(
+        [...listed].filter((name) => !written.has(name) && !ELSEWHERE.has(name)),
+        [],
+        'named in the README',
+      )
+      const { access } = await signIn(service)
+      const seen = new Set<string>()
+      const origin = { origin: 'http://127.0.0.1', 'access-control-request-method': 'POST' }
+      for (const [path, init] of [
+        ['/check-auth-status', { headers: { authorization: `Bearer ${access}` } }],
+        ['/token', { method: 'POST' }],
+        ['/token', { method: 'OPTIONS', headers: origin }],
+        ['/docs', {}],
+        ['/reset?token=x', {}],
+        ['/nowhere', {}],
+        ['/.well-known/change-password', { redirect: 'manual' }],
+      ] as const)
+        for (const [name] of (await fetch(service.url + path, init)).headers) seen.add(name)
+      t.strictSame(
+        [...seen].filter((name) => !listed.has(name) && !TRANSPORT.has(name)),
+        [],
+        'seen in an answer',
+      )
+    },
+  )
+
   await t.test('SIGTERM ends what npm start has started, and it says that nothing went wrong', async (t) => {
     service.process.kill('SIGTERM')
     t.equal((await once(service.process, 'exit'))[0], 0)
@@ -138,6 +199,14 @@ t.test('the table of errors is what the service can answer', async (t) => {
   holdTable(t, 'errors', rows)
 })
 
+t.test('the table of events is what the security record can hold', async (t) => {
+  holdTable(
+    t,
+    'events',
+    Object.entries(EVENTS).map(([kind, about]) => `| ${code(kind)} | ${about} |`),
+  )
+})
+
 t.test('what the documents refer to exists', async (t) => {
   const { scripts }: { scripts: Record<string, string> } = JSON.parse(
     readFileSync(join(ROOT, 'package.json'), 'utf8'),
@@ -157,6 +226,43 @@ t.test('what the documents refer to exists', async (t) => {
   })
   t.strictSame(missing, [])
 })
+
+/** Names of ours that are no metrics. */
+const NO_METRICS = new Set(['keyturn_revoked', 'keyturn_refresh', 'keyturn_claims'])
+/** What every server sends. */
+const TRANSPORT = new Set([
+  ...['content-type', 'content-length', 'date', 'connection', 'keep-alive', 'transfer-encoding', 'location'],
+  ...['accept-ranges', 'last-modified'],
+])
+/** Set by the CORS plugin, or read from requests and never set. */
+const ELSEWHERE = new Set([
+  ...['access-control-allow-origin', 'access-control-expose-headers'],
+  ...['authorization', 'idempotency-key', 'traceparent'],
+])
+
+function filesIn(directory: string): string[] {
+  return readdirSync(join(ROOT, directory), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)))
+}
+
+/** Names of headers that the service sets: in calls, in the objects that calls are handed, and in what is written by hand. */
+function headersInCode(): Set<string> {
+  const names = filesIn('src')
+    .filter((file) => !/^src\/(verify|cli|config|core|store|mail|plugins\/multipart)\b/.test(file))
+    .flatMap((file) => {
+      const text = readFileSync(join(ROOT, file), 'utf8').replace(/^.*\brequest\.headers\b.*$/gm, '')
+      if (!/[Hh]eader|HEADERS/.test(text)) return []
+      const calls = [...text.matchAll(/\.header\(\s*'([\w-]+)'/g)]
+      const objects = [...text.matchAll(/\.headers\(\{([^}]*)\}/g)].flatMap(([, inside = '']) => [
+        ...inside.matchAll(/(?:^|[{,\n])\s*([a-z]+)(?=[:,\s]|$)/g),
+      ])
+      const keys = [...text.matchAll(/'([a-z]+(?:-[a-z]+)+)':/g)]
+      const lines = [...text.matchAll(/['`]([A-Z]\w+(?:-\w+)+): /g)]
+      return [...calls, ...objects, ...keys, ...lines].map(([, name = '']) => name.toLowerCase())
+    })
+  return new Set(names)
+}
 
 // ── the documents ───────────────────────────────────────────────────────────────────────────────────────────
 

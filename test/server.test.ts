@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
+import { Agent, get } from 'node:http'
 import type { Socket } from 'node:net'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -263,6 +264,36 @@ t.test('a signal that comes twice ends the process once, and well', async (t) =>
     t.same(end.exit, [0, null])
   }
 })
+
+t.test(
+  'METRICS_PORT that is taken ends the start with 78 and says so; one that is free ends with the service',
+  async (t) => {
+    const taken = createServer().listen(0, '127.0.0.1')
+    await once(taken, 'listening')
+    const address = taken.address()
+    const port = typeof address === 'object' && address !== null ? String(address.port) : ''
+    const { url } = await createTestDatabase(t)
+    const settings = { DATABASE_URL: url, NODE_ENV: 'test', METRICS_PORT: port, ...TEST_SECRETS }
+    const refused = spawnServer(t, settings)
+    t.same(await once(refused.process, 'exit'), [78, null])
+    t.match(refused.output(), /METRICS_PORT is taken\. Set another METRICS_PORT, or stop what uses it\.\n/)
+    taken.close()
+    await once(taken, 'close')
+
+    const service = await serve(t, { METRICS_PORT: port })
+    const scraper = new Agent({ keepAlive: true })
+    t.teardown(() => scraper.destroy())
+    const scrape = async () => {
+      const [answer] = await once(get({ port, path: '/metrics', agent: scraper }), 'response')
+      answer.resume()
+      return answer.statusCode
+    }
+    t.equal(await scrape(), 200)
+    const end = await ended(service.process, () => service.process.kill('SIGTERM'))
+    t.same(end.exit, [0, null])
+    t.ok(end.ms < 5000, `a scraper that stays connected does not hold it up: ${Math.round(end.ms)} ms`)
+  },
+)
 
 t.test('SIGHUP has the keys read again where they come from a file, and nothing ends', async (t) => {
   const file = join(await mkdtemp(join(tmpdir(), 'keyturn-server-')), 'jwt')

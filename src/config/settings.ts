@@ -81,6 +81,12 @@ export const settings = {
     about: 'TCP port to listen on; 0 takes any free one',
     why: 'Where people look for a Node service',
   }),
+  metricsPort: maybe({
+    name: 'METRICS_PORT',
+    value: integer(0, 65_535),
+    about: 'TCP port of HOST for /metrics alone, which the public port then has not; 0 takes any free one',
+    why: 'No default: a second open port is asked for by name. Until then keep /metrics from the public at the proxy',
+  }),
   publicUrl: always({
     name: 'PUBLIC_URL',
     value: baseUrl,

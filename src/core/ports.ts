@@ -1,5 +1,8 @@
+import type { EventKind } from './events.ts'
 import type { HashForm } from './hash-form.ts'
 import type { SessionState } from './rotation.ts'
+
+export type { EventKind } from './events.ts'
 
 /** An account as the core knows it. Times are milliseconds since 1970, by the database's clock. */
 export interface Account {
@@ -39,32 +42,6 @@ export interface Caller {
 }
 
 // ── events ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-export type EventKind =
-  | 'registered'
-  | 'email_verified'
-  | 'verification_requested'
-  | 'reset_requested'
-  | 'password_reset'
-  | 'password_changed'
-  | 'email_change_requested'
-  | 'email_changed'
-  | 'email_change_undone'
-  | 'account_updated'
-  | 'account_deleted'
-  | 'account_disabled'
-  | 'account_enabled'
-  | 'login'
-  | 'login_failed'
-  | 'logout'
-  | 'logout_everywhere'
-  | 'refresh_refused'
-  | 'refresh_kept'
-  | 'refresh_healed'
-  | 'refresh_replayed'
-  | 'refresh_overtaken'
-  | 'refresh_lost_answer'
-  | 'refresh_theft'
 
 /** One line of the security record. It holds no secret: `reason` is a code of ours, never an input. */
 export interface SecurityEvent {

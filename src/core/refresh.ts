@@ -1,9 +1,10 @@
 import type { AuthNeeds } from './auth.ts'
 import type { AuthErrorCode } from './errors.ts'
 import { AuthError } from './errors.ts'
+import { VERDICT_EVENTS } from './events.ts'
 import type { Grant, GrantNeeds } from './grant.ts'
 import { assertAudiences, makeGrant } from './grant.ts'
-import type { Caller, EventKind, RetryKey, SessionView } from './ports.ts'
+import type { Caller, RetryKey, SessionView } from './ports.ts'
 import type { PresentedRefreshClaims } from './refresh-token.ts'
 import { decodeRefreshToken } from './refresh-token.ts'
 import type { Verdict } from './rotation.ts'
@@ -82,32 +83,29 @@ async function act(
   if (view === undefined) throw new Error('only a dead session can be without a row')
   const { sessionId } = claims
   const { generation } = view.session
-  const record = (kind: EventKind) =>
-    needs.events.record({ kind, caller, userId: view.account.id, sessionId })
+  if (verdict.kind === 'rotate') return 'again'
+  const event = { kind: VERDICT_EVENTS[verdict.kind], caller, userId: view.account.id, sessionId }
 
   switch (verdict.kind) {
     case 'keep':
-      await record('refresh_kept')
+      await needs.events.record(event)
       return answer(needs, view, 'kept', audiences)
     case 'healed':
       return (await needs.sessions.heal(sessionId, generation, claims.generation, caller))
         ? 'healed'
         : 'again'
-    case 'rotate':
-      return 'again'
     case 'replay':
-      await record('refresh_replayed')
+      await needs.events.record(event)
       return answer(needs, view, 'replayed', audiences)
     case 'overtaken':
-      await record('refresh_overtaken')
+      await needs.events.record(event)
       needs.count('overtaken')
       throw new AuthError('refresh_overtaken')
     case 'lost_answer':
-      if (!verdict.counted) await record('refresh_lost_answer')
+      if (!verdict.counted) await needs.events.record(event)
       else if (!(await needs.sessions.countLateReplay(sessionId, generation, caller))) return 'again'
       return answer(needs, view, 'lost-answer', audiences)
     case 'theft': {
-      const event = { kind: 'refresh_theft', caller, userId: view.account.id, sessionId } as const
       if (!(await needs.sessions.revoke(sessionId, generation, 'theft', event))) return 'again'
       needs.revoked.add([sessionId])
       needs.outbox.wake()
@@ -143,7 +141,7 @@ async function refuseDead(
   caller: Caller,
 ): Promise<never> {
   const { sessionId, userId } = claims
-  await needs.events.record({ kind: 'refresh_refused', caller, userId, sessionId, reason })
+  await needs.events.record({ kind: VERDICT_EVENTS.dead, caller, userId, sessionId, reason })
   needs.count('refused')
   throw new AuthError(DEAD_CODES[reason])
 }

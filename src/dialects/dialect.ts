@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { LetterLinks } from '../core/letter-ports.ts'
 import type { EmailVerification } from '../core/policy.ts'
 import type { Refuse } from '../plugins/refusal.ts'
-import { refusal, toRefusal } from '../plugins/refusal.ts'
+import { noteRefused, refusal, toRefusal } from '../plugins/refusal.ts'
 import type { RefreshCookie } from './refresh-cookie.ts'
 
 /** What a dialect is told about the service it speaks for. */
@@ -84,12 +84,11 @@ function meet(one: string, other: string): boolean {
   )
 }
 
-/** Answers whatever is thrown below `app` by `refuse`; defects are logged, and nothing of them is sent. */
+/** Answers whatever is thrown below `app` by `refuse`; nothing of a defect is sent. */
 export function speakRefusals(app: FastifyInstance, refuse: Refuse): void {
   app.setErrorHandler((error, request, reply) => {
     const found = toRefusal(error)
-    if (found.code === 'internal_error') request.log.error({ err: error }, 'a defect')
-    if (found.code === 'unavailable') request.log.warn({ err: error }, 'unavailable')
+    noteRefused(request, { code: found.code, error })
     return refuse(found, request, reply)
   })
 }

@@ -10,12 +10,17 @@ import { sendLetter } from './send-letter.ts'
 export interface OutboxOptions extends Pick<LetterNeeds, 'mailer' | 'keys' | 'links'> {
   readonly store: OutboxStore
   readonly log: OutboxLog
+  /** Told what became of each attempt. */
+  readonly count?: (outcome: CountedOutcome) => void
   /** English where it is left out. */
   readonly catalogue?: LetterNeeds['catalogue']
   /** None where it is left out. */
   readonly templates?: LetterNeeds['templates']
   readonly timing?: Partial<OutboxTiming>
 }
+
+/** `dropped`: it was about something that is over; `given_up`: it failed, and makes no sense to try again. */
+export type CountedOutcome = 'sent' | 'dropped' | 'failed' | 'given_up'
 
 /** What the worker needs of a pino logger. */
 export interface OutboxLog {
@@ -98,6 +103,7 @@ export function startOutbox(options: OutboxOptions): RunningOutbox {
     const outcome = await sendLetter(needs, letter, patience.signal)
     clearTimeout(timer)
     report(log, letter, outcome)
+    options.count?.(countedAs(outcome))
     while (!(await record(letter, outcome)) && !stopping) await bell.wait(timing.pollSeconds)
     inHand.delete(letter.id)
   }
@@ -132,6 +138,11 @@ export function startOutbox(options: OutboxOptions): RunningOutbox {
       clearTimeout(timer)
     },
   }
+}
+
+function countedAs(outcome: Outcome): CountedOutcome {
+  if (outcome.outcome !== 'failed') return outcome.outcome
+  return outcome.retryInSeconds === undefined ? 'given_up' : 'failed'
 }
 
 function report(log: OutboxLog, { id, attempt }: DueLetter, outcome: Outcome): void {

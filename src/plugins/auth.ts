@@ -7,6 +7,8 @@ import type { Passwords } from '../core/password.ts'
 import { createPasswords } from '../core/password.ts'
 import type { Policy } from '../core/policy.ts'
 import type { ServerKeys } from '../core/server-keys.ts'
+import { createEventWitness } from './event-witness.ts'
+import { witnessed } from './witnessed-store.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -46,6 +48,7 @@ export const authPlugin = fp<AuthPluginOptions>(
       longestTtlSeconds,
     })
     const passwords = createPasswords(app.bcryptPool, policy.bcryptCost)
+    const store = witnessed(app.store, createEventWitness(app.metrics))
     app.decorate('passwords', passwords)
     app.decorate('accessTokens', accessTokens)
     app.decorate(
@@ -53,12 +56,12 @@ export const authPlugin = fp<AuthPluginOptions>(
       createAuth({
         policy,
         keys,
-        accounts: app.store.accounts,
-        sessions: app.store.sessions,
-        events: app.store.events,
-        changes: app.store.changes,
-        records: app.store.records,
-        widgets: app.store.widgets,
+        accounts: store.accounts,
+        sessions: store.sessions,
+        events: store.events,
+        changes: store.changes,
+        records: store.records,
+        widgets: store.widgets,
         profiles: app.profiles,
         passwords,
         commonPasswords: app.commonPasswords,

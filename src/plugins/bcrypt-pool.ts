@@ -4,6 +4,7 @@ import { Piscina } from 'piscina'
 import type work from '../core/bcrypt-worker.js'
 import { AuthError } from '../core/errors.ts'
 import type { BcryptPool } from '../core/ports.ts'
+import { createCounter, createGauge, createHistogram, LATENCY_BOUNDS } from './metric-kinds.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -31,8 +32,6 @@ interface Waiting {
   readonly timer: NodeJS.Timeout
 }
 
-const busy = () => new AuthError('unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS })
-
 /** bcrypt on worker threads of low priority, as many as there are cores, behind a queue bounded in time. */
 export const bcryptPoolPlugin = fp<BcryptPoolPluginOptions>(
   async (app, { cost }) => {
@@ -47,6 +46,29 @@ export const bcryptPoolPlugin = fp<BcryptPoolPluginOptions>(
     let taskMs = COST_12_MS * 2 ** (cost - 12)
     let taken = 0
     const waiting: Waiting[] = []
+    const refused = app.metrics
+      .add(createCounter('keyturn_hash_refused_total', 'Hashes refused, for too many waited.', [{}]))
+      .of()
+    const waits = app.metrics
+      .add(
+        createHistogram(
+          'keyturn_hash_wait_seconds',
+          'How long a hash waited for its thread.',
+          LATENCY_BOUNDS,
+          [{}],
+        ),
+      )
+      .of()
+    app.metrics.add(
+      createGauge('keyturn_hash_waiting', 'Hashes that wait for a thread.', () => waiting.length),
+    )
+    app.metrics.add(
+      createGauge('keyturn_hash_running', 'Hashes that have a thread, or the next one.', () => taken),
+    )
+    const busy = () => {
+      refused.add()
+      return new AuthError('unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS })
+    }
 
     /** By the estimate whoever would wait too long is refused at once; by the clock, who has waited too long after all. */
     function takeSlot(): Promise<void> | undefined {
@@ -75,7 +97,9 @@ export const bcryptPoolPlugin = fp<BcryptPoolPluginOptions>(
     }
 
     async function run(task: Parameters<typeof work>[0]): ReturnType<typeof work> {
+      const asked = performance.now()
       await takeSlot()
+      waits.observe((performance.now() - asked) / 1000)
       try {
         return await pool.run(task)
       } finally {
@@ -94,5 +118,5 @@ export const bcryptPoolPlugin = fp<BcryptPoolPluginOptions>(
       },
     } satisfies BcryptPool)
   },
-  { name: 'bcrypt-pool' },
+  { name: 'bcrypt-pool', dependencies: ['metrics'] },
 )

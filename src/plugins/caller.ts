@@ -6,12 +6,21 @@ const USER_AGENT_MAX_LENGTH = 300
 
 /** Who is calling, in a form that any database takes: a plain address, and a User-Agent that is cut and clean. */
 export function callerOf(request: FastifyRequest): Caller {
-  return {
+  const caller = {
     // Fastify's `ip` is undefined once the client has hung up.
     ip: plainAddress(request.ip ?? '') ?? plainAddress(request.socket.remoteAddress ?? '') ?? UNKNOWN_ADDRESS,
     userAgent: cleanText(request.headers['user-agent'] ?? ''),
     via: request.routeOptions.config.dialect,
   }
+  requests.set(caller, request)
+  return caller
+}
+
+const requests = new WeakMap<Caller, FastifyRequest>()
+
+/** The request that this caller was read from. */
+export function requestOf(caller: Caller): FastifyRequest | undefined {
+  return requests.get(caller)
 }
 
 /** Of a socket that is gone already. */

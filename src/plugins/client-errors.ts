@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import type { ConnectionError, FastifyServerOptions } from 'fastify'
+import type { ConnectionError, FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Refuse } from './refusal.ts'
 import { refusal } from './refusal.ts'
 
@@ -22,18 +22,24 @@ export function clientErrors(refuse: Refuse): ClientErrorHandlers {
   return {
     frameworkErrors(_error, request, reply) {
       reply.header('x-request-id', request.id)
+      const { id, method, server } = request
+      server.requestLog.unread({ requestId: id, method, status: 400 })
       return refuse(refusal('bad_request'), request, reply)
     },
-    clientErrorHandler(error, socket) {
-      answerAndClose(error, socket)
+    clientErrorHandler(this: FastifyInstance, error, socket) {
+      const answered = answerAndClose(error, socket)
+      if (answered !== undefined) this.requestLog.unread({ ...answered, method: '', reason: error.code })
     },
   }
 }
 
-function answerAndClose(error: ConnectionError, socket: Socket): void {
+function answerAndClose(
+  error: ConnectionError,
+  socket: Socket,
+): { readonly requestId: string; readonly status: number } | undefined {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
-    return
+    return undefined
   }
   const status = STATUS_OF.get(error.code) ?? 400
   const requestId = randomUUID()
@@ -54,4 +60,5 @@ function answerAndClose(error: ConnectionError, socket: Socket): void {
     `X-Request-Id: ${requestId}`,
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+  return { requestId, status }
 }

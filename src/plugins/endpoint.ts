@@ -24,6 +24,8 @@ declare module 'fastify' {
     readonly page?: boolean
     /** The name of the dialect that the route belongs to; our own where there is none. */
     readonly dialect?: string
+    /** What stands before the route. */
+    readonly guard?: GuardName
     /** The methods of the path, as the header Allow names them. */
     readonly allow?: string
     /** Words of this route alone, which go before those of its dialect. */
@@ -150,6 +152,7 @@ function addRoute(
     method,
     config: {
       ...config,
+      guard,
       ...(besideRefusal && { besideRefusal }),
       ...(page && { page }),
       ...(words && { words }),

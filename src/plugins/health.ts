@@ -2,6 +2,7 @@ import fp from 'fastify-plugin'
 import { Type } from 'typebox'
 import type { Manner } from './endpoint.ts'
 import { action, endpoint } from './endpoint.ts'
+import { METRICS_TYPE } from './metrics.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -18,6 +19,8 @@ export interface Health {
 
 export interface HealthPluginOptions {
   readonly manner: Manner
+  /** False where metrics have a port of their own. */
+  readonly showsMetrics: boolean
 }
 
 const Live = Type.Object({ status: Type.Literal('live') })
@@ -27,7 +30,7 @@ const Ready = Type.Object({
 
 /** `/health/live` asks only this process; `/health/ready` asks the database too, and says no while draining. */
 export const healthPlugin = fp<HealthPluginOptions>(
-  async (app, { manner }) => {
+  async (app, { manner, showsMetrics }) => {
     let draining = false
     const acts: (() => void)[] = []
     app.decorate('health', {
@@ -78,13 +81,13 @@ export const healthPlugin = fp<HealthPluginOptions>(
       answers: { 200: Type.String() },
       async handle(_request, reply) {
         const text = await app.metrics.text()
-        return reply.type('text/plain; version=0.0.4; charset=utf-8').serializer(String).send(text)
+        return reply.type(METRICS_TYPE).serializer(String).send(text)
       },
     })
 
     endpoint(app, manner, '/health/live', 'Live', { GET: live })
     endpoint(app, manner, '/health/ready', 'Ready', { GET: ready })
-    endpoint(app, manner, '/metrics', 'Metrics', { GET: metrics })
+    if (showsMetrics) endpoint(app, manner, '/metrics', 'Metrics', { GET: metrics })
   },
   { name: 'health', dependencies: ['database', 'metrics', 'guards'] },
 )

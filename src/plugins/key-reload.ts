@@ -44,12 +44,12 @@ export const keyReloadPlugin = fp<KeyReloadPluginOptions>(
     let last = Promise.resolve(true)
     const count = { done: 0, refused: 0 }
     app.metrics.addGauges(() => [
-      '# HELP keyturn_key_reloads_total Times the keys were read again; refused where they were wrong.',
+      '# HELP keyturn_key_reloads_total Times the keys were read again, by outcome: refused where they were wrong.',
       '# TYPE keyturn_key_reloads_total counter',
       ...Object.entries(count).map(
         ([what, times]) => `keyturn_key_reloads_total{outcome="${what}"} ${times}`,
       ),
-      '# HELP keyturn_key The keys in use: 1 for one that signs, 0 for one that only verifies.',
+      '# HELP keyturn_key The keys in use, by setting and kid: 1 for one that signs, 0 for one that only verifies.',
       '# TYPE keyturn_key gauge',
       ...keyStates(present, algorithm).map(
         ({ setting, kid, signs }) => `keyturn_key{setting="${setting}",kid="${kid}"} ${signs ? 1 : 0}`,

@@ -3,13 +3,14 @@ import fp from 'fastify-plugin'
 import type { MailboxStore, Outbox } from '../core/ports.ts'
 import type { ServerKeys } from '../core/server-keys.ts'
 import { createMailboxMailer, createSmtpMailer } from '../mail/mailer.ts'
-import type { OutboxTiming, RunningOutbox } from '../mail/outbox.ts'
+import type { CountedOutcome, OutboxTiming, RunningOutbox } from '../mail/outbox.ts'
 import { startOutbox } from '../mail/outbox.ts'
 import { readTemplates } from '../mail/read-templates.ts'
 import type { MailLinks } from '../mail/write-letter.ts'
 import { withStoreFailures } from '../store/failure.ts'
 import { createMailboxStore } from '../store/mailbox.ts'
 import { createOutboxStore } from '../store/outbox.ts'
+import { createCounter } from './metric-kinds.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -42,6 +43,16 @@ export const mailPlugin = fp<MailPluginOptions>(
         ? createMailboxMailer(mailbox)
         : createSmtpMailer({ url: smtpUrl, from, requireTls })
     const store = withStoreFailures(createOutboxStore(app.database))
+    const attempts = app.metrics.add(
+      createCounter(
+        'keyturn_letters_total',
+        'Attempts to send a letter, by outcome: failed is tried again, given_up is not.',
+        (['sent', 'failed', 'given_up', 'dropped'] satisfies CountedOutcome[]).map((outcome) => ({
+          outcome,
+        })),
+      ),
+    )
+    const count = (outcome: CountedOutcome) => attempts.of({ outcome }).add()
     let worker: RunningOutbox | undefined
 
     app.decorate('mailbox', smtpUrl === undefined ? mailbox : undefined)
@@ -49,7 +60,7 @@ export const mailPlugin = fp<MailPluginOptions>(
     app.metrics.addSource(async () => {
       const { waiting, oldestSeconds, failed } = await store.outboxState()
       return [
-        '# HELP keyturn_outbox_letters Letters of all replicas that are not sent: waiting, or given up.',
+        '# HELP keyturn_outbox_letters Letters of all replicas that are not sent, by state: waiting, or failed for good.',
         '# TYPE keyturn_outbox_letters gauge',
         `keyturn_outbox_letters{state="waiting"} ${waiting}`,
         `keyturn_outbox_letters{state="failed"} ${failed}`,
@@ -59,7 +70,7 @@ export const mailPlugin = fp<MailPluginOptions>(
       ]
     })
     app.addHook('onReady', async () => {
-      worker = startOutbox({ store, mailer, keys, links, templates, log: app.log, timing })
+      worker = startOutbox({ store, mailer, keys, links, templates, log: app.log, count, timing })
     })
     app.addHook('onClose', async () => {
       await worker?.stop()

@@ -1,5 +1,7 @@
 import fp from 'fastify-plugin'
 import type { AuthNeeds } from '../core/auth.ts'
+import type { Metric } from './metric-kinds.ts'
+import { createCounter } from './metric-kinds.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -11,6 +13,8 @@ type RefreshVerdict = Parameters<AuthNeeds['count']>[0]
 
 export interface Metrics {
   countRefresh(verdict: RefreshVerdict): void
+  /** Shows it from now on, and hands it back. */
+  add<M extends Metric>(metric: M): M
   /** Adds lines that are read when somebody asks for them, every few seconds at most; left out while they cannot be read. */
   addSource(read: () => Promise<readonly string[]>): void
   /** Adds lines that cost nothing to read, as they are at that moment. */
@@ -19,27 +23,41 @@ export interface Metrics {
   text(): Promise<string>
 }
 
+/** The text format of Prometheus, in the version that everything reads. */
+export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+
 /** Anybody may ask for metrics, and the database must not notice how often. */
 const SOURCE_SECONDS = 5
+
+const VERDICTS = {
+  rotated: true,
+  replayed: true,
+  'lost-answer': true,
+  healed: true,
+  kept: true,
+  overtaken: true,
+  theft: true,
+  refused: true,
+} satisfies Record<RefreshVerdict, true>
 
 /** Counters of this process since its start, and what others add. No label ever names a person, a token or an address. */
 export const metricsPlugin = fp(
   async (app) => {
-    const refreshes: Record<RefreshVerdict, number> = {
-      rotated: 0,
-      replayed: 0,
-      'lost-answer': 0,
-      healed: 0,
-      kept: 0,
-      overtaken: 0,
-      theft: 0,
-      refused: 0,
-    }
+    const refreshes = createCounter(
+      'keyturn_refreshes_total',
+      'Refreshes by verdict.',
+      Object.keys(VERDICTS).map((verdict) => ({ verdict })),
+    )
+    const metrics: Metric[] = [refreshes]
     const gauges: (() => readonly string[])[] = []
     const sources: (() => Promise<readonly string[]>)[] = []
     app.decorate('metrics', {
       countRefresh(verdict) {
-        refreshes[verdict] += 1
+        refreshes.of({ verdict }).add()
+      },
+      add(metric) {
+        metrics.push(metric)
+        return metric
       },
       addSource(read) {
         sources.push(remembered(() => read().catch(() => [])))
@@ -50,23 +68,13 @@ export const metricsPlugin = fp(
       async text() {
         const added = await Promise.all(sources.map((read) => read()))
         return [
-          '# HELP keyturn_refreshes_total Refreshes by verdict.',
-          '# TYPE keyturn_refreshes_total counter',
-          ...Object.entries(refreshes).map(
-            ([verdict, count]) => `keyturn_refreshes_total{verdict="${verdict}"} ${count}`,
-          ),
-          '# HELP process_resident_memory_bytes Resident memory size in bytes.',
-          '# TYPE process_resident_memory_bytes gauge',
-          `process_resident_memory_bytes ${process.memoryUsage.rss()}`,
-          '# HELP process_start_time_seconds Start time of the process since unix epoch in seconds.',
-          '# TYPE process_start_time_seconds gauge',
-          `process_start_time_seconds ${Math.floor(performance.timeOrigin / 1000)}`,
+          ...metrics.flatMap((metric) => metric.lines()),
           ...gauges.flatMap((read) => read()),
           ...added.flat(),
           '',
         ].join('\n')
       },
-    })
+    } satisfies Metrics)
   },
   { name: 'metrics' },
 )

@@ -41,7 +41,8 @@ function isPreflight({ headers }: FastifyRequest): boolean {
   return headers.origin !== undefined && headers['access-control-request-method'] !== undefined
 }
 
-const CORS_REQUEST_HEADERS = 'authorization, content-type, idempotency-key'
+const CORS_REQUEST_HEADERS =
+  'authorization, content-type, idempotency-key, traceparent, tracestate, x-request-id'
 const PREFLIGHT_MAX_AGE_SECONDS = 600
 
 /** Tells a browser what it may send here; the CORS plugin has already decided whether the origin is let in. */

@@ -24,6 +24,12 @@ export interface Refusal {
   readonly retryAfterSeconds: number | undefined
 }
 
+/** A refusal, and what was thrown: for the line of the log. */
+export interface Refused {
+  readonly code: RefusalCode
+  readonly error: unknown
+}
+
 /** A refusal in words: its status and what stands in the body. */
 export interface Said {
   readonly status: number
@@ -71,6 +77,15 @@ export function toRefusal(error: unknown): Refusal {
   if (code === 'FST_ERR_HANDLER_TIMEOUT') return { ...refusal('unavailable'), retryAfterSeconds: 1 }
   if (statusCode >= 400 && statusCode < 500) return refusal('bad_request')
   return refusal('internal_error')
+}
+
+/** Leaves what was thrown to the line of the request; where the client has hung up, that line is written already. */
+export function noteRefused(request: FastifyRequest, refused: Refused): void {
+  request.refused = refused
+  if (!request.isLogged) return
+  const { code, error } = refused
+  if (code === 'internal_error')
+    request.log.error({ code, err: error }, 'a defect, after the client had hung up')
 }
 
 /** A refusal of the wire. */

@@ -1,83 +1,132 @@
-import type { FastifyServerOptions } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { SecurityEvent } from '../core/ports.ts'
+import type { GuardName } from './guards.ts'
+import { createCounter } from './metric-kinds.ts'
+import type { Refused } from './refusal.ts'
+import { createRequestMetrics, NO_ROUTE } from './request-metrics.ts'
+import { readForeignId, readTraceContext } from './trace-context.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    readonly requestLog: RequestLog
+  }
+  interface FastifyRequest {
+    /** What was thrown and refused, for the line of the log. */
+    refused: Refused | null
+    isLogged: boolean
+    /** The security events that came of it. */
+    securityEvents: SecurityEvent[] | null
+  }
+}
+
+export interface RequestLog {
+  /** What could not be read as a request has its line too, under the id that its answer named. */
+  unread(request: {
+    readonly requestId: string
+    readonly method: string
+    readonly status: number
+    readonly reason?: string
+  }): void
+}
+
+/** Of nginx, for a client that hung up: there is no status that says so. */
+const CLIENT_CLOSED = 499
+const GUARDS_THAT_COUNT = ['login', 'token', 'register', 'letter', 'link', 'refresh'] satisfies GuardName[]
+const LEVELS_OF_LINES = new Set(['info', 'debug', 'trace'])
 
 /**
- * One line per request that tells who operates what happened, and nothing that a request brought: the pattern of
- * the route, never the path, which may hold a token.
+ * Exactly one line per request that tells who operates what happened, and nothing that a request brought but ids that
+ * can be taken for nothing else: the pattern of the route, never the path, which may hold a token. A defect stands
+ * on the line of its request. The same end is counted for the metrics.
  */
 export const requestLogPlugin = fp(
   async (app) => {
+    const count = createRequestMetrics(app.metrics)
+    // A line that no level lets through would still cost a look at every answer.
+    const writesAll = LEVELS_OF_LINES.has(app.log.level)
+    const refusals = app.metrics.add(
+      createCounter('keyturn_refusals_total', 'Requests that were refused, by code, as the answer has it.'),
+    )
+    const guards = app.metrics.add(
+      createCounter(
+        'keyturn_guard_refusals_total',
+        'Requests that came too often and were refused, by guard.',
+        GUARDS_THAT_COUNT.map((guard) => ({ guard })),
+      ),
+    )
+    app.decorateRequest('refused', null)
+    app.decorateRequest('isLogged', false)
+    app.decorateRequest('securityEvents', null)
+
     app.addHook('onRequest', (request, reply, done) => {
       reply.header('x-request-id', request.id)
+      reply.raw.once('close', () => end(request, reply, true))
       done()
     })
-    // A line that no level lets through would still cost a look at every answer.
-    if (!LEVELS_OF_LINES.has(app.log.level)) return
-    app.addHook('onResponse', (request, reply, done) => {
-      const { method, routeOptions, accessClaims } = request
-      request.log.info({
+    function end(request: FastifyRequest, reply: FastifyReply, aborted: boolean): void {
+      if (request.isLogged) return
+      request.isLogged = true
+      const { method } = request
+      const route = request.routeOptions.url
+      const status = aborted ? CLIENT_CLOSED : reply.statusCode
+      const ms = reply.elapsedTime
+      count({ method, route, status, aborted, ms })
+      if (request.refused !== null) {
+        refusals.of({ code: request.refused.code }).add()
+        const { guard = 'open' } = request.routeOptions.config
+        if (request.refused.code === 'rate_limited') guards.of({ guard }).add()
+      } else if (!writesAll) return
+      const line = {
         method,
-        route: routeOptions.url ?? 'unknown',
-        status: reply.statusCode,
-        ms: Math.round(reply.elapsedTime * 10) / 10,
-        ...(accessClaims && { user_id: accessClaims.user_id }),
-      })
+        route: route ?? NO_ROUTE,
+        status,
+        ms: Math.round(ms * 10) / 10,
+        ...whoAndWhy(request),
+        ...(aborted && { aborted }),
+      }
+      const { code, error } = request.refused ?? {}
+      if (code === 'internal_error') request.log.error({ ...line, err: error }, 'a defect')
+      else if (code === 'unavailable') request.log.warn({ ...line, err: error }, 'unavailable')
+      else request.log.info(line)
+    }
+    app.decorate('requestLog', {
+      unread({ requestId, method, status, reason }) {
+        count({ method, route: undefined, status, aborted: false, ms: 0 })
+        app.log.info({
+          request_id: requestId,
+          method,
+          route: NO_ROUTE,
+          status,
+          ms: 0,
+          code: 'bad_request',
+          ...(reason !== undefined && { reason }),
+        })
+      },
+    } satisfies RequestLog)
+    app.addHook('onResponse', (request, reply, done) => {
+      end(request, reply, false)
       done()
     })
   },
-  { name: 'request-log' },
+  { name: 'request-log', dependencies: ['metrics'] },
 )
 
-const LEVELS_OF_LINES = new Set(['info', 'debug', 'trace'])
-
-type Logger = NonNullable<Exclude<FastifyServerOptions['logger'], boolean>>
-
-/** How the log shows what it is handed: an error by name, code and stack, never by the text of what failed. */
-export const logSerializers: NonNullable<Logger['serializers']> = {
-  req: ({ method, routeOptions }) => ({ method, route: routeOptions?.url }),
-  err: (error) => describeError(error, 0),
-}
-
-const CAUSES_SHOWN = 3
-/** Messages of these are ours or the engine's and quote no input; any other may hold what a user sent. */
-const PLAIN_ERRORS = new Set([
-  'AuthError',
-  'StoreError',
-  'MailError',
-  'TypeError',
-  'RangeError',
-  'ReferenceError',
-])
-
-interface DescribedError extends Record<string, unknown> {
-  readonly type: string
-  readonly message: string
-  readonly stack: string
-}
-
-function describeError(error: unknown, depth: number): DescribedError {
-  if (!(error instanceof Error)) {
-    return {
-      type: typeof error,
-      message: depth > 0 && typeof error === 'string' ? error : 'not an error',
-      stack: '',
-    }
-  }
-  const code: unknown = 'code' in error ? error.code : undefined
+function whoAndWhy(request: FastifyRequest) {
+  const { accessClaims, refused, securityEvents, headers } = request
+  const events = securityEvents ?? []
+  const userId = accessClaims?.user_id ?? events.find((event) => event.userId !== undefined)?.userId
+  const sessionId = accessClaims?.sid ?? events.find((event) => event.sessionId !== undefined)?.sessionId
+  const reason = events.find((event) => event.reason !== undefined)?.reason
+  const trace = readTraceContext(headers['traceparent'])
+  const foreignId = readForeignId(headers['x-request-id'])
   return {
-    type: error.name,
-    message: PLAIN_ERRORS.has(error.name) ? error.message : 'not shown, for it may quote a request',
-    code,
-    stack: framesOf(error).join(' | '),
-    ...(error.cause !== undefined &&
-      depth < CAUSES_SHOWN && { cause: describeError(error.cause, depth + 1) }),
+    ...(userId !== undefined && { user_id: userId }),
+    ...(sessionId !== undefined && { session_id: sessionId }),
+    ...(refused !== null && { code: refused.code }),
+    ...(events.length > 0 && { events: events.map(({ kind }) => kind) }),
+    ...(reason !== undefined && { reason }),
+    ...(trace !== undefined && { trace_id: trace.traceId, parent_id: trace.parentId }),
+    ...(foreignId !== undefined && { client_request_id: foreignId }),
   }
-}
-
-/** The stack without the message before it, some lines of which may look like those of a stack. */
-function framesOf({ stack = '', message }: Error): string[] {
-  const start = stack.indexOf(message)
-  if (start === -1) return []
-  const lines = stack.slice(start + message.length).split('\n')
-  return lines.filter((line) => /^\s+at /.test(line)).map((line) => line.trim())
 }

@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import type { SweepAges } from '../store/sweep.ts'
 import { createSweep } from '../store/sweep.ts'
+import { createCounter } from './metric-kinds.ts'
 
 export interface SweeperPluginOptions {
   readonly ages: SweepAges
@@ -19,6 +20,9 @@ const EVERY_MS = 60_000
 export const sweeperPlugin = fp<SweeperPluginOptions>(
   async (app, { ages, random, everyMs = EVERY_MS }) => {
     const sweep = createSweep(app.database, ages)
+    const rows = app.metrics.add(
+      createCounter('keyturn_swept_rows_total', 'Rows that were over and were removed, by kind.'),
+    )
     let timer: NodeJS.Timeout | undefined
     let running: Promise<void> | undefined
     let closed = false
@@ -33,6 +37,7 @@ export const sweeperPlugin = fp<SweeperPluginOptions>(
     async function round(): Promise<void> {
       try {
         const swept = await sweep.round()
+        for (const [kind, count] of Object.entries(swept)) rows.of({ kind }).add(count)
         if (Object.keys(swept).length > 0) app.log.info({ swept }, 'removed what was over')
       } catch (error) {
         app.log.warn({ err: error }, 'what is over could not be removed')
@@ -47,5 +52,5 @@ export const sweeperPlugin = fp<SweeperPluginOptions>(
       await running
     })
   },
-  { name: 'sweeper', dependencies: ['database'] },
+  { name: 'sweeper', dependencies: ['database', 'metrics'] },
 )

@@ -15,11 +15,13 @@ const WAITING_MAX = 4096
  * When the database is away, a batch fails for each who is in it, its outcome being unknown, and for those behind
  * it, who would only wait for the same end. When a statement is refused for what one of the batch asked, the others
  * do not suffer: each then goes alone.
+ * @param onBatch told how many go out together
  * @throws AuthError `unavailable` when too many wait
  */
 export function coalesce<Ask, Answer>(
   run: RunBatch<Ask, Answer>,
   maxBatch: number,
+  onBatch: (size: number) => void = () => undefined,
 ): (ask: Ask) => Promise<Answer> {
   const waiting: { ask: Ask; resolve: (answer: Answer) => void; reject: (error: unknown) => void }[] = []
   let inFlight = false
@@ -46,7 +48,11 @@ export function coalesce<Ask, Answer>(
 
   async function flush(): Promise<void> {
     inFlight = true
-    while (waiting.length > 0) await runBatch(waiting.splice(0, maxBatch))
+    while (waiting.length > 0) {
+      const batch = waiting.splice(0, maxBatch)
+      onBatch(batch.length)
+      await runBatch(batch)
+    }
     inFlight = false
   }
 

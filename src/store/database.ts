@@ -1,28 +1,40 @@
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import type { PoolClient } from 'pg'
-import { Pool } from 'pg'
+import { CountedPool } from './counted-pool.ts'
 
 /** The pool, and Drizzle over it. Hot paths hand the pool their prepared statements, the rest goes by Drizzle. */
 export interface Database {
-  readonly pool: Pool
+  readonly pool: CountedPool
   readonly drizzle: NodePgDatabase
+  /** Told how many shared a statement. */
+  readonly onBatch: OnBatch
   close(): Promise<void>
 }
+
+export type OnBatch = (statement: Batched, size: number) => void
+/** Statements that answer for many at once. */
+export type Batched = 'rotate' | 'find_sessions' | 'record_events'
 
 export interface DatabaseOptions {
   readonly url: string
   readonly poolMax: number
   /** Told of connections that broke while nobody used them; the pool has dropped them already. */
   readonly onIdleError: (error: Error) => void
+  readonly onBatch?: OnBatch
 }
 
 /**
  * Opens the pool. Nothing waits for ever: a connection is had within a second, a statement takes two at most,
  * and the client gives up half a second after the server should have, so that an answer is never later than 3 s.
  */
-export function openDatabase({ url, poolMax, onIdleError }: DatabaseOptions): Database {
-  const pool = new Pool({
+export function openDatabase({
+  url,
+  poolMax,
+  onIdleError,
+  onBatch = () => undefined,
+}: DatabaseOptions): Database {
+  const pool = new CountedPool({
     connectionString: url,
     max: poolMax,
     connectionTimeoutMillis: 1000,
@@ -38,5 +50,5 @@ export function openDatabase({ url, poolMax, onIdleError }: DatabaseOptions): Da
   // Without both listeners a restart of Postgres would end the process as an unhandled 'error' event.
   pool.on('error', onIdleError)
   pool.on('connect', (client: PoolClient) => client.on('error', () => undefined))
-  return { pool, drizzle: drizzle(pool), close: () => pool.end() }
+  return { pool, drizzle: drizzle(pool), onBatch, close: () => pool.end() }
 }

@@ -8,23 +8,27 @@ const RECORD = `
   SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::uuid[], $5::inet[], $6::text[], $7::text[])`
 
 /** The security record. Events that come together are written together: a storm of replays is a few statements. */
-export function createEventStore({ pool }: Database): EventStore {
-  const record = coalesce<SecurityEvent, undefined>(async (events) => {
-    await pool.query({
-      name: 'record_events',
-      text: RECORD,
-      values: [
-        events.map(() => uuidV7()),
-        events.map(({ kind }) => kind),
-        events.map(({ userId }) => userId),
-        events.map(({ sessionId }) => sessionId),
-        events.map(({ caller }) => caller.ip),
-        events.map(({ caller }) => caller.userAgent),
-        events.map(({ reason }) => reason),
-      ],
-    })
-    return events.map(() => undefined)
-  }, 128)
+export function createEventStore({ pool, onBatch }: Database): EventStore {
+  const record = coalesce<SecurityEvent, undefined>(
+    async (events) => {
+      await pool.query({
+        name: 'record_events',
+        text: RECORD,
+        values: [
+          events.map(() => uuidV7()),
+          events.map(({ kind }) => kind),
+          events.map(({ userId }) => userId),
+          events.map(({ sessionId }) => sessionId),
+          events.map(({ caller }) => caller.ip),
+          events.map(({ caller }) => caller.userAgent),
+          events.map(({ reason }) => reason),
+        ],
+      })
+      return events.map(() => undefined)
+    },
+    128,
+    (size) => onBatch('record_events', size),
+  )
   return { record }
 }
 

@@ -55,7 +55,7 @@ interface Attempt {
 }
 
 /** Rotates sessions; those that arrive together share a statement and its commit. */
-export function createRotator({ pool }: Database, idleTtlSeconds: number): Rotator {
+export function createRotator({ pool, onBatch }: Database, idleTtlSeconds: number): Rotator {
   async function run(statement: { name: string; text: string }, rotations: readonly Rotation[]) {
     const values = rotationValues(rotations, idleTtlSeconds)
     const { rows } = await retryDeadlock(() =>
@@ -69,6 +69,7 @@ export function createRotator({ pool }: Database, idleTtlSeconds: number): Rotat
   const shared = coalesce(
     (rotations: readonly Rotation[]) => run({ name: 'rotate', text: ROTATE }, rotations),
     BATCH_MAX,
+    (size) => onBatch('rotate', size),
   )
   const underWay = new Map<string, Attempt>()
 

@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { v7 as uuidV7 } from 'uuid'
 import { deviceLabel } from '../core/device-label.ts'
+import { VERDICT_EVENTS } from '../core/events.ts'
 import { LETTER_WINDOW_SECONDS, LETTERS_PER_ACCOUNT } from '../core/policy.ts'
 import type { NewSession, SecurityEvent, SessionStore, SessionView } from '../core/ports.ts'
 import { coalesce } from './coalesce.ts'
@@ -121,16 +122,20 @@ export function createSessionStore(database: Database, idleTtlSeconds: number): 
     deviceLabel(caller.userAgent),
   ]
 
-  const find = coalesce<string, SessionView | undefined>(async (ids) => {
-    const { rows } = await pool.query<SessionRow & { ordinal: string }>({
-      name: 'find_sessions',
-      text: FIND,
-      values: [ids],
-    })
-    const views: (SessionView | undefined)[] = ids.map(() => undefined)
-    for (const row of rows) views[Number(row.ordinal) - 1] = toSessionView(row)
-    return views
-  }, 128)
+  const find = coalesce<string, SessionView | undefined>(
+    async (ids) => {
+      const { rows } = await pool.query<SessionRow & { ordinal: string }>({
+        name: 'find_sessions',
+        text: FIND,
+        values: [ids],
+      })
+      const views: (SessionView | undefined)[] = ids.map(() => undefined)
+      for (const row of rows) views[Number(row.ordinal) - 1] = toSessionView(row)
+      return views
+    },
+    128,
+    (size) => database.onBatch('find_sessions', size),
+  )
 
   return {
     ...rotator,
@@ -139,10 +144,10 @@ export function createSessionStore(database: Database, idleTtlSeconds: number): 
       one('create_session', CREATE, [...columnsOf(session), boughtWith, attemptCounter, uuidV7()]),
     createFirst: (session) => one('create_first_session', CREATE_FIRST, columnsOf(session)),
     heal: (sessionId, from, to, caller) =>
-      act('heal_session', HEAL, [sessionId, from, to], { kind: 'refresh_healed', caller, sessionId }),
+      act('heal_session', HEAL, [sessionId, from, to], { kind: VERDICT_EVENTS.healed, caller, sessionId }),
     countLateReplay: (sessionId, generation, caller) =>
       act('count_late_replay', COUNT_LATE_REPLAY, [sessionId, generation], {
-        kind: 'refresh_lost_answer',
+        kind: VERDICT_EVENTS.lost_answer,
         caller,
         sessionId,
       }),

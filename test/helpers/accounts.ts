@@ -20,7 +20,7 @@ export function somebody(): Person {
 }
 
 /** The token of the newest verification letter to the address; awaited, for the outbox sends it a moment later. */
-export function verificationToken(service: TestApp, email: string): Promise<string> {
+export function verificationToken(service: Pick<TestApp, 'url'>, email: string): Promise<string> {
   return letterToken(service, email, '/verify-email')
 }
 
@@ -35,7 +35,7 @@ export type LetterPath = '/verify-email' | '/reset' | '/confirm-email' | '/undo-
  * @param count how many such letters there must be
  */
 export async function letterToken(
-  service: TestApp,
+  service: Pick<TestApp, 'url'>,
   email: string,
   path: LetterPath,
   count = 1,
@@ -50,7 +50,7 @@ export async function letterToken(
 }
 
 /** The tokens of all letters to the address that lead there, the newest first. */
-async function tokensIn(service: TestApp, email: string, path: LetterPath): Promise<string[]> {
+async function tokensIn(service: Pick<TestApp, 'url'>, email: string, path: LetterPath): Promise<string[]> {
   const links = (await letters(service, email)).flatMap((letter) => letter.links.map((link) => new URL(link)))
   return links
     .filter(({ pathname }) => pathname.endsWith(path))
@@ -72,13 +72,17 @@ export interface ReadLetter {
 }
 
 /** What has been sent to the address so far, newest first. */
-export async function letters(service: TestApp, email: string): Promise<ReadLetter[]> {
+export async function letters(service: Pick<TestApp, 'url'>, email: string): Promise<ReadLetter[]> {
   const { body } = await get(`${service.url}/dev/mailbox.json?to=${encodeURIComponent(email)}`)
   return body['messages'] as ReadLetter[]
 }
 
 /** Waits for a letter of this subject to the address. */
-export async function letterAbout(service: TestApp, email: string, subject: RegExp): Promise<ReadLetter> {
+export async function letterAbout(
+  service: Pick<TestApp, 'url'>,
+  email: string,
+  subject: RegExp,
+): Promise<ReadLetter> {
   for (;;) {
     const letter = (await letters(service, email)).find((each) => subject.test(each.subject))
     if (letter !== undefined) return letter
@@ -87,13 +91,13 @@ export async function letterAbout(service: TestApp, email: string, subject: RegE
 }
 
 /** Asks for a letter of reset and waits for its token. */
-export async function resetToken(service: TestApp, email: string, count = 1): Promise<string> {
+export async function resetToken(service: Pick<TestApp, 'url'>, email: string, count = 1): Promise<string> {
   await post(`${service.url}/request-reset`, { email })
   return letterToken(service, email, '/reset', count)
 }
 
 /** Registers and, where the service asks for it, confirms the address. */
-export async function register(service: TestApp, person: Person = somebody()): Promise<Person> {
+export async function register(service: Pick<TestApp, 'url'>, person: Person = somebody()): Promise<Person> {
   const earlier = await tokensIn(service, person.email, '/verify-email')
   const answer = await post(`${service.url}/register`, { ...person })
   if (answer.status !== 201)
@@ -116,12 +120,12 @@ export function tokensOf(answer: Answer): Tokens {
 }
 
 /** Signs in. */
-export async function signIn(service: TestApp, { username, password }: Person): Promise<Tokens> {
+export async function signIn(service: Pick<TestApp, 'url'>, { username, password }: Person): Promise<Tokens> {
   return tokensOf(await post(`${service.url}/token`, { username, password }))
 }
 
 /** Somebody new, signed in. */
-export async function signedIn(service: TestApp): Promise<Person & Tokens> {
+export async function signedIn(service: Pick<TestApp, 'url'>): Promise<Person & Tokens> {
   const person = await register(service)
   return { ...person, ...(await signIn(service, person)) }
 }

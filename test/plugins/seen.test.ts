@@ -3,6 +3,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { v7 as uuidV7 } from 'uuid'
 import { databasePlugin } from '../../src/plugins/database.ts'
+import { metricsPlugin } from '../../src/plugins/metrics.ts'
 import { seenPlugin } from '../../src/plugins/seen.ts'
 import { markSeen } from '../../src/store/seen.ts'
 import type { TestStore } from '../helpers/store.ts'
@@ -39,6 +40,7 @@ async function startSeen(t: Parameters<typeof openStore>[0]) {
   const stores = await openStore(t)
   const app = Fastify()
   t.teardown(() => app.close())
+  await app.register(metricsPlugin)
   await app.register(databasePlugin, {
     url: stores.url,
     poolMax: 10,

@@ -1,4 +1,4 @@
-import { request } from 'node:http'
+import { Agent, request } from 'node:http'
 import t from 'tap'
 import { register, resetToken, signedIn, signIn, tokensOf } from '../helpers/accounts.ts'
 import { startApp } from '../helpers/app.ts'
@@ -106,8 +106,10 @@ t.test(
     for (let index = 0; index < 10; index += 1) others.push(await signedIn(service))
     const body = Buffer.from(JSON.stringify({ refresh: greedy.refresh }))
     const headers = { 'content-type': 'application/json' }
+    const agent = new Agent({ maxSockets: 250, keepAlive: true })
+    t.teardown(() => agent.destroy())
     const storm = Array.from({ length: 1000 }, () =>
-      ask(url, { method: 'POST', target: '/refresh', headers, body }).catch((error: unknown) =>
+      ask(url, { method: 'POST', target: '/refresh', headers, body }, agent).catch((error: unknown) =>
         String(error),
       ),
     )
@@ -121,6 +123,7 @@ t.test(
     const successors = outcomes.map((each) =>
       typeof each === 'string' || each.status !== 200 ? each : String(JSON.parse(each.text).refresh),
     )
+    t.match([...new Set(successors)], [/^ktr_/])
     t.equal(new Set(successors).size, 1, 'and all of them are answered, with one successor')
     t.equal(pool.waitingCount, 0)
     t.equal(pool.idleCount, pool.totalCount, 'every connection came back')

@@ -12,10 +12,14 @@ export interface RawAnswer {
 /** No answer comes later than this. */
 export const WITHIN_MS = 3000
 
-const agent = new Agent({ keepAlive: true, maxSockets: 16 })
+const few = new Agent({ keepAlive: true, maxSockets: 16 })
 
 /** Sends it as it is, which fetch would not do. @throws where no answer comes in time */
-export function ask(url: string, { method, target, headers, body }: FuzzRequest): Promise<RawAnswer> {
+export function ask(
+  url: string,
+  { method, target, headers, body }: FuzzRequest,
+  agent: Agent = few,
+): Promise<RawAnswer> {
   const began = performance.now()
   const { hostname, port } = new URL(url)
   return new Promise((resolve, reject) => {

@@ -131,7 +131,7 @@ const wrong: fc.Arbitrary<unknown> = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }),
 )
 
-type Field = readonly [name: string, value: unknown]
+export type Field = readonly [name: string, value: unknown]
 
 function fields({ schema }: Operation, known: Known): fc.Arbitrary<Field[]> {
   const required = new Set([...(schema.required ?? []), ...(schema.else?.required ?? [])])
@@ -169,7 +169,7 @@ function fields({ schema }: Operation, known: Known): fc.Arbitrary<Field[]> {
 const BOUNDARY = 'a-boundary'
 
 function bodies(operation: Operation, type: string, known: Known): fc.Arbitrary<Buffer> {
-  const whole = fields(operation, known).map((given) => Buffer.from(written(given, type)))
+  const whole = fields(operation, known).map((given) => written(given, type))
   const damage = fc.tuple(fc.nat(), fc.uint8Array({ maxLength: 4 }), fc.nat(3))
   return fc.tuple(whole, seldom(damage)).map(([body, hurt]) => {
     if (hurt === undefined) return body
@@ -179,33 +179,49 @@ function bodies(operation: Operation, type: string, known: Known): fc.Arbitrary<
   })
 }
 
-/** By hand, so that a name may stand twice and none is mended. */
-function written(given: readonly Field[], type: string): string {
+/** By hand, so that a name may stand twice, and nothing is mended on the way. */
+export function written(given: readonly Field[], type: string): Buffer {
   const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
   switch (type) {
     case 'application/json':
-      return `{${given.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join()}}`
-    case 'multipart/form-data':
-      return `${given
-        .map(
-          ([name, value]) =>
-            `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${text(value)}\r\n`,
-        )
-        .join('')}--${BOUNDARY}--\r\n`
+      return Buffer.from(
+        `{${given.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join()}}`,
+      )
+    case 'multipart/form-data': {
+      const head = (name: string) => `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n`
+      const parts = given.flatMap(([name, value]) => [utf8(head(name)), utf8(text(value)), utf8('\r\n')])
+      return Buffer.concat([...parts, utf8(`--${BOUNDARY}--\r\n`)])
+    }
     default:
-      return given.map(([name, value]) => `${percent(name)}=${percent(text(value))}`).join('&')
+      return utf8(given.map(([name, value]) => `${percent(name)}=${percent(text(value))}`).join('&'))
   }
 }
 
-/** Percent-encoding that takes half a surrogate pair too, as the bytes that UTF-8 has for what it cannot say. */
+/** What `written` makes, named as a client would. */
+export function contentType(type: string): string {
+  return type === 'multipart/form-data' ? `${type}; boundary=${BOUNDARY}` : type
+}
+
+/** UTF-8 in which half a surrogate pair stands as the three bytes that no decoder may take. */
+function utf8(text: string): Buffer {
+  const half = /(?<![\ud800-\udbff])[\udc00-\udfff]|[\ud800-\udbff](?![\udc00-\udfff])/
+  if (!half.test(text)) return Buffer.from(text)
+  return Buffer.concat(
+    Array.from(text, (character) => {
+      const code = character.codePointAt(0) ?? 0
+      if (code < 0xd800 || code > 0xdfff) return Buffer.from(character)
+      return Buffer.from([0xe0 | (code >> 12), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f)])
+    }),
+  )
+}
+
 function percent(text: string): string {
-  return Buffer.from(text)
-    .toString('latin1')
-    .replace(/[^\w.~-]/g, (byte) => `%${byte.charCodeAt(0).toString(16).padStart(2, '0')}`)
+  const bytes = utf8(text).toString('latin1')
+  return bytes.replace(/[^\w.~-]/g, (byte) => `%${byte.charCodeAt(0).toString(16).padStart(2, '0')}`)
 }
 
 function types(type: string): fc.Arbitrary<Record<string, string>> {
-  const right = type === 'multipart/form-data' ? `${type}; boundary=${BOUNDARY}` : type
+  const right = contentType(type)
   const others = [
     'application/json',
     'application/x-www-form-urlencoded',

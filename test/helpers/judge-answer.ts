@@ -59,11 +59,21 @@ const NEVER = [
   /\$2[aby]\$\d\d|pbkdf2_sha256\$|argon2/,
 ]
 
-/** What is wrong with the answer, or nothing. @param secrets that stand in no answer but to who sent them */
+/** All that a request brings, in the letters in which it could come back. */
+export function broughtBy({ target, headers, body }: FuzzRequest): string {
+  return [decoded(target), JSON.stringify(headers), decoded(String(body ?? ''))].join('\n')
+}
+
+/**
+ * What is wrong with the answer, or nothing.
+ * @param secrets stand in no answer but to who sent them
+ * @param brought what this account has sent so far, some of which it may get back
+ */
 export function faultOf(
   sent: FuzzRequest,
   answer: RawAnswer,
   secrets: readonly string[],
+  brought: readonly string[] = [broughtBy(sent)],
 ): string | undefined {
   const { status, headers, text, ms } = answer
   if (ms > WITHIN_MS) return `answered after ${Math.round(ms)} ms`
@@ -75,21 +85,16 @@ export function faultOf(
   if (!/^[\w-]{36}$/.test(String(headers['x-request-id']))) return 'no request id of our own'
   if (sent.method !== 'GET' && headers['cache-control'] !== 'no-store')
     return 'an answer to a deed that may be kept'
-  return (
-    (status >= 400 ? wrongShape(sent, answer) : undefined) ??
-    leakIn(sent, `${JSON.stringify(headers)}\n${text}`, secrets)
-  )
+  const told = `${JSON.stringify(headers)}\n${text}`
+  return (status >= 400 ? wrongShape(sent, answer) : undefined) ?? leakIn(told, secrets, brought)
 }
 
-function leakIn(sent: FuzzRequest, told: string, secrets: readonly string[]): string | undefined {
-  const brought = [decoded(sent.target), JSON.stringify(sent.headers), decoded(String(sent.body ?? ''))].join(
-    '\n',
-  )
+function leakIn(told: string, secrets: readonly string[], brought: readonly string[]): string | undefined {
   const found = NEVER.map((each) => each.exec(told)?.[0]).filter((each) => each !== undefined)
-  const leaks = [...found, ...secrets.filter((each) => told.includes(each))]
-  const leak = leaks.find(
-    (each) => !brought.includes(each) && !brought.includes(JSON.stringify(each).slice(1, -1)),
-  )
+  const leak = [...found, ...secrets.filter((each) => told.includes(each))].find((each) => {
+    const escaped = JSON.stringify(each).slice(1, -1)
+    return !brought.some((text) => text.includes(each) || text.includes(escaped))
+  })
   return leak && `the answer shows ${leak}`
 }
 

@@ -23,6 +23,7 @@ export interface OpenApi {
 
 /** One method of one path in one type of body, where it takes any. */
 export interface Operation extends DocumentedOperation {
+  readonly number: number
   readonly name: string
   readonly method: string
   readonly path: string
@@ -42,7 +43,7 @@ export type Known = Readonly<Record<string, string>>
 
 /** Each path, method and type of body that the document knows. */
 export function operationsOf({ paths }: OpenApi): Operation[] {
-  return Object.entries(paths).flatMap(([path, methods]) =>
+  const found = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).flatMap(([method, operation]) => {
       const content = Object.entries(operation.requestBody?.content ?? {})
       const bodies = content.length === 0 ? [[undefined, { schema: {} }] as const] : content
@@ -52,6 +53,7 @@ export function operationsOf({ paths }: OpenApi): Operation[] {
       })
     }),
   )
+  return found.map((operation, number) => ({ ...operation, number }))
 }
 
 /** Requests around what the operation asks for: right, nearly right, hostile, of a wrong type, too large, broken. */

@@ -12,6 +12,7 @@ interface Operation {
 }
 
 interface BodySchema {
+  type?: unknown
   required?: readonly string[]
 }
 
@@ -46,8 +47,10 @@ function nameOf(method: string, path: string): string {
 function finishBody({ requestBody }: Operation): void {
   const schema = requestBody?.content['application/json']?.schema
   if (requestBody === undefined || schema === undefined) return
+  // What need not be an object has no fields that a form could bring: it is one JSON text.
+  requestBody.required = schema.type !== 'object' || (schema.required ?? []).length > 0
+  if (schema.type !== 'object') return
   for (const type of FORM_TYPES) requestBody.content[type] ??= { schema }
-  requestBody.required = (schema.required ?? []).length > 0
 }
 
 /** Puts the one media type and a reference in place of the schema that stands in each refusal, and returns that. */

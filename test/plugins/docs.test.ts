@@ -11,6 +11,7 @@ interface Operation {
   readonly operationId: string
   readonly security: readonly object[]
   readonly parameters?: readonly { readonly name: string; readonly in: string }[]
+  readonly requestBody?: { readonly content: Readonly<Record<string, unknown>> }
   readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, unknown>> }>>
 }
 
@@ -59,6 +60,9 @@ t.test(
     t.same(document.paths['/token']?.['post']?.security, [])
     t.same(document.paths['/user']?.['get']?.security, [{ access: [] }])
     t.match(document.paths['/refresh']?.['post']?.parameters, [{ name: 'Idempotency-Key', in: 'header' }])
+    const bodies = (path: string) => Object.keys(document.paths[path]?.['post']?.requestBody?.content ?? {})
+    t.equal(bodies('/token').length, 3, 'which types of body are read')
+    t.same(bodies('/user/widgets'), ['application/json'], 'one JSON text has no fields for a form')
     for (const { operationId, responses } of operations) {
       const refused = responses['4XX']
       if (refused) t.ok(refused.content?.['application/problem+json'], operationId)

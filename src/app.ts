@@ -100,7 +100,7 @@ export async function buildApp(
     await app.register(fastifyCors, {
       origin: [...config.corsOrigins],
       preflight: false,
-      exposedHeaders: ['keyturn-refresh', 'retry-after', 'x-request-id'],
+      exposedHeaders: ['keyturn-refresh', 'ratelimit', 'ratelimit-policy', 'retry-after', 'x-request-id'],
     })
   }
   await app.register(pagesPlugin, { ownStyle: config.pageCss })
@@ -109,7 +109,11 @@ export async function buildApp(
   await app.register(metricsPlugin)
   await app.register(profilePlugin, { schema: config.profileSchema, claimNames: config.profileClaims })
   await app.register(serviceClientsPlugin, { clients: config.serviceClients })
-  await app.register(guardsPlugin, { enabled: config.rateLimit })
+  await app.register(guardsPlugin, {
+    enabled: config.rateLimit,
+    ipv6Bits: config.rateLimitIpv6Prefix,
+    now: world.now,
+  })
 
   const { refreshIdleTtlSeconds } = config
   await app.register(databasePlugin, {

@@ -3,7 +3,7 @@ import type { AuthErrorCode } from './errors.ts'
 import { AuthError } from './errors.ts'
 import type { Grant, GrantNeeds } from './grant.ts'
 import { assertAudiences, makeGrant } from './grant.ts'
-import type { Caller, EventKind, RetryKey, SessionView } from './ports.ts'
+import type { Caller, EventKind, LimitState, RetryKey, SessionView } from './ports.ts'
 import type { PresentedRefreshClaims } from './refresh-token.ts'
 import { decodeRefreshToken } from './refresh-token.ts'
 import type { Verdict } from './rotation.ts'
@@ -15,6 +15,8 @@ export type RefreshOutcome = 'rotated' | 'replayed' | 'lost-answer' | 'healed' |
 
 export interface Refreshed extends Grant {
   readonly outcome: RefreshOutcome
+  /** What is left of the refreshes of this session. */
+  readonly limit: LimitState | undefined
 }
 
 /** What refreshing needs of the world. */
@@ -48,8 +50,19 @@ export async function refresh(
   assertAudiences(needs, audiences)
   const claims = decodeRefreshToken(needs.keys, request.token)
   if (claims === undefined) throw new AuthError('refresh_invalid')
-  needs.refreshLimit.take(claims.sessionId)
+  const limit = needs.refreshLimit.take(claims.sessionId)
+  return { ...(await exchange(needs, request, claims, caller, audiences)), limit }
+}
 
+type Exchanged = Omit<Refreshed, 'limit'>
+
+async function exchange(
+  needs: RefreshNeeds,
+  request: RefreshRequest,
+  claims: PresentedRefreshClaims,
+  caller: Caller,
+  audiences: readonly string[],
+): Promise<Exchanged> {
   const key = retryKeyOf(needs.keys, claims, request.idempotencyKey)
   let healed = false
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
@@ -77,7 +90,7 @@ async function act(
   claims: PresentedRefreshClaims,
   caller: Caller,
   audiences: readonly string[],
-): Promise<Refreshed | 'again' | 'healed'> {
+): Promise<Exchanged | 'again' | 'healed'> {
   if (verdict.kind === 'dead') return refuseDead(needs, verdict.reason, claims, caller)
   if (view === undefined) throw new Error('only a dead session can be without a row')
   const { sessionId } = claims
@@ -124,7 +137,7 @@ function answer(
   view: SessionView,
   outcome: RefreshOutcome,
   audiences: readonly string[],
-): Refreshed {
+): Exchanged {
   needs.count(outcome)
   return { ...makeGrant(needs, view, { audiences }), outcome }
 }

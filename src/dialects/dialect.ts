@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { LetterLinks } from '../core/letter-ports.ts'
 import type { EmailVerification } from '../core/policy.ts'
+import { limitHeaders } from '../plugins/guards.ts'
 import type { Refuse } from '../plugins/refusal.ts'
 import { refusal, toRefusal } from '../plugins/refusal.ts'
 import type { RefreshCookie } from './refresh-cookie.ts'
@@ -90,6 +91,8 @@ export function speakRefusals(app: FastifyInstance, refuse: Refuse): void {
     const found = toRefusal(error)
     if (found.code === 'internal_error') request.log.error({ err: error }, 'a defect')
     if (found.code === 'unavailable') request.log.warn({ err: error }, 'unavailable')
+    const { limit, retryAfterSeconds: resetSeconds = 1 } = found
+    if (limit !== undefined) reply.headers(limitHeaders({ limit, remaining: 0, resetSeconds }))
     return refuse(found, request, reply)
   })
 }

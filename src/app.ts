@@ -34,7 +34,6 @@ import { mailPlugin, opensMailbox } from './plugins/mail.ts'
 import { metricsPlugin } from './plugins/metrics.ts'
 import { pagesPlugin } from './plugins/pages.ts'
 import { profilePlugin } from './plugins/profile.ts'
-import { refusal } from './plugins/refusal.ts'
 import { logSerializers, requestLogPlugin } from './plugins/request-log.ts'
 import { revocationFeedPlugin } from './plugins/revocation-feed.ts'
 import { revocationsPlugin } from './plugins/revocations.ts'
@@ -42,6 +41,7 @@ import { securityHeadersPlugin } from './plugins/security-headers.ts'
 import { seenPlugin } from './plugins/seen.ts'
 import { serviceClientsPlugin } from './plugins/service-clients.ts'
 import { sweeperPlugin } from './plugins/sweeper.ts'
+import { unknownPathsPlugin } from './plugins/unknown-paths.ts'
 import { wellKnownPlugin } from './plugins/well-known.ts'
 
 /** What the configuration holds once nothing is missing: see `development.ts` for where the rest comes from. */
@@ -49,12 +49,14 @@ export type RunnableConfig = Config & {
   readonly [K in 'databaseUrl' | 'jwtSecrets' | 'serverSecrets']: NonNullable<Config[K]>
 }
 
-/** Time and chance, for tests to replace. */
+/** Time, chance and who listens, for tests to replace. */
 export interface World {
   /** Milliseconds since 1970. */
   readonly now: () => number
   /** From 0 up to 1. */
   readonly random: () => number
+  /** Takes the lines of the log, each a JSON text; standard output where nobody does. */
+  readonly logTo?: { write(line: string): void }
 }
 
 const { version }: { version: string } = JSON.parse(
@@ -67,14 +69,18 @@ const { version }: { version: string } = JSON.parse(
  */
 export async function buildApp(
   config: RunnableConfig,
-  world: World = { now: Date.now, random: Math.random },
+  { now, random, logTo }: World = { now: Date.now, random: Math.random },
   keySource?: KeySource,
 ): Promise<FastifyInstance> {
   const refuse = refuseWithProblem(config.publicUrl)
   const app = Fastify({
     ...limits,
     ...clientErrors(refuse),
-    logger: config.logLevel === 'silent' ? false : { level: config.logLevel, serializers: logSerializers },
+    logger: config.logLevel !== 'silent' && {
+      level: config.logLevel,
+      serializers: logSerializers,
+      ...(logTo && { stream: logTo }),
+    },
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
@@ -94,6 +100,7 @@ export async function buildApp(
   app.decorateRequest('accessClaims', null)
   speakRefusals(app, refuse)
   await app.register(connectionsPlugin)
+  await app.register(unknownPathsPlugin)
   await app.register(requestLogPlugin)
   await app.register(securityHeadersPlugin)
   if (config.corsOrigins.length > 0) {
@@ -112,7 +119,7 @@ export async function buildApp(
   await app.register(guardsPlugin, {
     enabled: config.rateLimit,
     ipv6Bits: config.rateLimitIpv6Prefix,
-    now: world.now,
+    now,
   })
 
   const { refreshIdleTtlSeconds } = config
@@ -122,14 +129,15 @@ export async function buildApp(
     refreshIdleTtlSeconds,
   })
   await app.register(revocationsPlugin, {
-    ...world,
+    now,
+    random,
     accessTtlSeconds: longestTtlSeconds,
     databaseUrl: config.databaseUrl,
   })
   await app.register(seenPlugin)
   await app.register(sweeperPlugin, {
     ages: { ...config, accessTtlSeconds: longestTtlSeconds },
-    random: world.random,
+    random,
   })
   await app.register(bcryptPoolPlugin, { cost: config.bcryptCost })
   await app.register(commonPasswordsPlugin, { minLength: config.passwordMinLength })
@@ -156,7 +164,8 @@ export async function buildApp(
     },
   })
   await app.register(authPlugin, {
-    ...world,
+    now,
+    random,
     keys,
     policy: policyOf(config),
     longestTtlSeconds,
@@ -187,7 +196,7 @@ export async function buildApp(
   }
   const spoken = { ...config, cookie, audiences: config.jwtAudienceKeys }
   await mountDialects(app, [{ dialect: oauth(metadata), prefix: '' }, ...mounts], spoken)
-  app.setNotFoundHandler((request, reply) => refuse(refusal('not_found'), request, reply))
+  app.setNotFoundHandler(app.answerUnknown(refuse))
   return app
 }
 

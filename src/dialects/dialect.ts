@@ -3,7 +3,7 @@ import type { LetterLinks } from '../core/letter-ports.ts'
 import type { EmailVerification } from '../core/policy.ts'
 import { limitHeaders } from '../plugins/guards.ts'
 import type { Refuse } from '../plugins/refusal.ts'
-import { refusal, toRefusal } from '../plugins/refusal.ts'
+import { toRefusal } from '../plugins/refusal.ts'
 import type { RefreshCookie } from './refresh-cookie.ts'
 
 /** What a dialect is told about the service it speaks for. */
@@ -58,7 +58,7 @@ export async function mountDialect(
       dialect.mount(scope, options)
       // Below the root the words are those of the service.
       if (options.prefix !== '') {
-        scope.setNotFoundHandler((request, reply) => refuse(refusal('not_found'), request, reply))
+        scope.setNotFoundHandler(scope.answerUnknown(refuse))
       }
     },
     { prefix: options.prefix },

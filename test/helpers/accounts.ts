@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { TestApp } from './app.ts'
 import type { Answer } from './client.ts'
 import { get, post, text } from './client.ts'
+import { keepSecret } from './run-log.ts'
 
 export interface Person {
   readonly username: string
@@ -12,7 +13,13 @@ export interface Person {
 /** Somebody whom no other test knows. */
 export function somebody(): Person {
   const name = randomUUID().slice(0, 8)
-  return { username: `user${name}`, email: `user${name}@example.org`, password: `pass phrase ${name}` }
+  const person = {
+    username: `user${name}`,
+    email: `user${name}@example.org`,
+    password: `pass phrase ${name}`,
+  }
+  Object.values(person).forEach(keepSecret)
+  return person
 }
 
 /** The token of the newest verification letter to the address; awaited, for the outbox sends it a moment later. */
@@ -39,6 +46,7 @@ export async function letterToken(
   const end = performance.now() + LETTER_WITHIN_MS
   while (performance.now() < end) {
     const tokens = await tokensIn(service, email, path)
+    tokens.forEach(keepSecret)
     if (tokens[0] !== undefined && tokens.length >= count) return tokens[0]
     await new Promise((resolve) => setImmediate(resolve))
   }

@@ -5,7 +5,9 @@ import type { RunnableConfig, World } from '../../src/app.ts'
 import { buildApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { keySourceOf } from '../../src/key-source.ts'
+import type { KeySource } from '../../src/plugins/key-reload.ts'
 import { createTestDatabase } from './postgres.ts'
+import { logOfTest } from './run-log.ts'
 
 /** Fixed, so that replicas in different processes agree; of tests alone. */
 export const TEST_SECRETS = {
@@ -52,6 +54,19 @@ function testEnvironment(databaseUrl: string, settings: Settings): Settings {
   }
 }
 
+/** The service, not listening yet. It logs all it can, for the end of the run: see run-log.ts. */
+export function buildTestApp(
+  config: RunnableConfig,
+  { world, keySource }: { readonly world?: World; readonly keySource?: KeySource } = {},
+): Promise<FastifyInstance> {
+  const { logLevel } = config
+  return buildApp(
+    { ...config, logLevel: logLevel === 'silent' ? 'trace' : logLevel },
+    { now: Date.now, random: Math.random, ...world, logTo: logOfTest() },
+    keySource,
+  )
+}
+
 /** A service over real HTTP on a database of its own, or on that of `beside`, as a second replica. */
 export async function startApp(
   t: Test,
@@ -60,7 +75,8 @@ export async function startApp(
 ): Promise<TestApp> {
   const databaseUrl = beside?.databaseUrl ?? (await createTestDatabase(t)).url
   const config = testConfig(databaseUrl, settings)
-  const app = await buildApp(config, world, keySourceOf(config, testEnvironment(databaseUrl, settings)))
+  const keySource = keySourceOf(config, testEnvironment(databaseUrl, settings))
+  const app = await buildTestApp(config, { ...(world && { world }), keySource })
   t.teardown(() => app.close())
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   return { app, url, config, databaseUrl }

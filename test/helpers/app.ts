@@ -62,7 +62,7 @@ export function buildTestApp(
   const { logLevel } = config
   return buildApp(
     { ...config, logLevel: logLevel === 'silent' ? 'trace' : logLevel },
-    { now: Date.now, random: Math.random, ...world, logTo: logOfTest() },
+    { now: Date.now, random: Math.random, ...world, logTo: logOfTest(world?.logTo) },
     keySource,
   )
 }

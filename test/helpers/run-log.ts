@@ -16,12 +16,17 @@ const kinds = new Set<string>()
 const secrets = new Set<string>()
 let unwritten: string[] = []
 
-/** Takes the log of a service that the present test has started. */
-export function logOfTest(): { write(line: string): void } {
+interface Log {
+  write(line: string): void
+}
+
+/** Takes the log of a service that the present test has started, and passes it on to whoever else wants it. */
+export function logOfTest(other?: Log): Log {
   const file = testFile()
   return {
     write(line) {
       if (process.env['TEST_LOG'] !== undefined) process.stdout.write(line)
+      other?.write(line)
       keepLine(file, line)
     },
   }

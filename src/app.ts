@@ -36,7 +36,6 @@ import { metricsListenerPlugin } from './plugins/metrics-listener.ts'
 import { pagesPlugin } from './plugins/pages.ts'
 import { processMetricsPlugin } from './plugins/process-metrics.ts'
 import { profilePlugin } from './plugins/profile.ts'
-import { refusal } from './plugins/refusal.ts'
 import { requestLogPlugin } from './plugins/request-log.ts'
 import { revocationFeedPlugin } from './plugins/revocation-feed.ts'
 import { revocationsPlugin } from './plugins/revocations.ts'
@@ -45,6 +44,7 @@ import { securityHeadersPlugin } from './plugins/security-headers.ts'
 import { seenPlugin } from './plugins/seen.ts'
 import { serviceClientsPlugin } from './plugins/service-clients.ts'
 import { sweeperPlugin } from './plugins/sweeper.ts'
+import { unknownPathsPlugin } from './plugins/unknown-paths.ts'
 import { wellKnownPlugin } from './plugins/well-known.ts'
 
 /** What the configuration holds once nothing is missing: see `development.ts` for where the rest comes from. */
@@ -52,12 +52,14 @@ export type RunnableConfig = Config & {
   readonly [K in 'databaseUrl' | 'jwtSecrets' | 'serverSecrets']: NonNullable<Config[K]>
 }
 
-/** Time and chance, for tests to replace. */
+/** Time, chance and who listens, for tests to replace. */
 export interface World {
   /** Milliseconds since 1970. */
   readonly now: () => number
   /** From 0 up to 1. */
   readonly random: () => number
+  /** Takes the lines of the log, each a JSON text; standard output where nobody does. */
+  readonly logTo?: { write(line: string): void }
 }
 
 const { version }: { version: string } = JSON.parse(
@@ -70,7 +72,7 @@ const { version }: { version: string } = JSON.parse(
  */
 export async function buildApp(
   config: RunnableConfig,
-  world: World = { now: Date.now, random: Math.random },
+  { now, random, logTo }: World = { now: Date.now, random: Math.random },
   keySource?: KeySource,
 ): Promise<FastifyInstance> {
   const refuse = refuseWithProblem(config.publicUrl)
@@ -78,7 +80,11 @@ export async function buildApp(
     ...limits,
     ...clientErrors(refuse),
     schemaController: { compilersFactory },
-    logger: config.logLevel === 'silent' ? false : { level: config.logLevel, serializers: logSerializers },
+    logger: config.logLevel !== 'silent' && {
+      level: config.logLevel,
+      serializers: logSerializers,
+      ...(logTo && { stream: logTo }),
+    },
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: () => randomUUID(),
@@ -102,13 +108,14 @@ export async function buildApp(
   if (config.metricsPort !== undefined)
     await app.register(metricsListenerPlugin, { host: config.host, port: config.metricsPort })
   await app.register(connectionsPlugin)
+  await app.register(unknownPathsPlugin)
   await app.register(requestLogPlugin)
   await app.register(securityHeadersPlugin)
   if (config.corsOrigins.length > 0) {
     await app.register(fastifyCors, {
       origin: [...config.corsOrigins],
       preflight: false,
-      exposedHeaders: ['keyturn-refresh', 'retry-after', 'x-request-id'],
+      exposedHeaders: ['keyturn-refresh', 'ratelimit', 'ratelimit-policy', 'retry-after', 'x-request-id'],
     })
   }
   await app.register(pagesPlugin, { ownStyle: config.pageCss })
@@ -116,7 +123,11 @@ export async function buildApp(
   await app.register(bodies)
   await app.register(profilePlugin, { schema: config.profileSchema, claimNames: config.profileClaims })
   await app.register(serviceClientsPlugin, { clients: config.serviceClients })
-  await app.register(guardsPlugin, { enabled: config.rateLimit })
+  await app.register(guardsPlugin, {
+    enabled: config.rateLimit,
+    ipv6Bits: config.rateLimitIpv6Prefix,
+    now,
+  })
 
   const { refreshIdleTtlSeconds } = config
   await app.register(databasePlugin, {
@@ -125,14 +136,15 @@ export async function buildApp(
     refreshIdleTtlSeconds,
   })
   await app.register(revocationsPlugin, {
-    ...world,
+    now,
+    random,
     accessTtlSeconds: longestTtlSeconds,
     databaseUrl: config.databaseUrl,
   })
   await app.register(seenPlugin)
   await app.register(sweeperPlugin, {
     ages: { ...config, accessTtlSeconds: longestTtlSeconds },
-    random: world.random,
+    random,
   })
   await app.register(bcryptPoolPlugin, { cost: config.bcryptCost })
   await app.register(commonPasswordsPlugin, { minLength: config.passwordMinLength })
@@ -152,7 +164,8 @@ export async function buildApp(
     links: letterLinks(config, mounts),
   })
   await app.register(authPlugin, {
-    ...world,
+    now,
+    random,
     keys,
     policy: policyOf(config),
     longestTtlSeconds,
@@ -183,7 +196,7 @@ export async function buildApp(
   }
   const spoken = { ...config, cookie, audiences: config.jwtAudienceKeys }
   await mountDialects(app, [{ dialect: oauth(metadata), prefix: '' }, ...mounts], spoken)
-  app.setNotFoundHandler((request, reply) => refuse(refusal('not_found'), request, reply))
+  app.setNotFoundHandler(app.answerUnknown(refuse))
   return app
 }
 

@@ -7,17 +7,18 @@ import type { FastifyBaseLogger, FastifyHttpOptions } from 'fastify'
  */
 export const limits = {
   bodyLimit: 16 * 1024,
-  requestTimeout: 10_000,
+  requestTimeout: 9000,
   connectionTimeout: 15_000,
   keepAliveTimeout: 75_000,
   http: {
     headersTimeout: 5000,
-    requestTimeout: 10_000,
+    // Looked at once a second: whoever drips is cut off within ten.
+    requestTimeout: 9000,
     connectionsCheckingInterval: 1000,
     maxHeaderSize: 8192,
   },
   ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: true, allErrors: true } },
-  routerOptions: { ignoreTrailingSlash: true },
+  routerOptions: { ignoreTrailingSlash: true, maxParamLength: 100 },
   exposeHeadRoutes: false,
   return503OnClosing: false,
   forceCloseConnections: 'idle',

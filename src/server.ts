@@ -29,6 +29,9 @@ async function main(): Promise<void> {
   let completed: Completed | undefined
   try {
     const config = await withFreePort(readConfig())
+    // Node would open its inspector, and with it every secret in memory, to whoever may send this signal; and a start
+    // that waits for its database lasts.
+    if (config.nodeEnv === 'production') process.on('SIGUSR1', () => undefined)
     completed = await complete(config)
     await serve(completed, say)
   } catch (error) {
@@ -58,8 +61,6 @@ async function serve({ config, demo, stop }: Completed, say: (line: string) => v
       await stop()
     },
   )
-  // Node would open its inspector, and with it every secret in memory, to whoever may send this signal.
-  if (config.nodeEnv === 'production') process.on('SIGUSR1', () => app.log.warn('SIGUSR1 is ignored'))
   // A terminal that is closed sends it too, and must not leave a service of one's own behind.
   const rereads = config.nodeEnv === 'production' || keySource.files.length > 0
   if (rereads) process.on('SIGHUP', () => void app.keyReload.now())

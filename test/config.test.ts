@@ -95,7 +95,7 @@ t.test('every default is the one that the contract lists', async (t) => {
   }
   t.same(
     [...described.keys()],
-    ['PUBLIC_URL', 'MAIL_FROM', 'PAGE_CSS_FILE', 'SERVICE_CLIENTS', 'LOG_LEVEL'],
+    ['PUBLIC_URL', 'MAIL_FROM', 'PAGE_CSS_FILE', 'SERVICE_CLIENTS', 'RATE_LIMIT_IPV6_PREFIX', 'LOG_LEVEL'],
     'the contract names no default for these',
   )
 })
@@ -141,6 +141,7 @@ t.test('an empty environment is a development service on the loopback', async (t
     trustProxy: [],
     serviceClients: [],
     rateLimit: true,
+    rateLimitIpv6Prefix: 64,
     logLevel: 'info',
     unverifiedTtlSeconds: 7 * 86_400,
     authtokenTtlSeconds: 30 * 86_400,

@@ -12,6 +12,7 @@ import type { Test } from 'tap'
 import t from 'tap'
 import { TEST_SECRETS } from './helpers/app.ts'
 import { createTestDatabase } from './helpers/postgres.ts'
+import { keepPrinted } from './helpers/run-log.ts'
 
 interface Started {
   readonly process: ChildProcess
@@ -39,6 +40,7 @@ function spawnServer(
     env: { PATH: process.env['PATH'], TMPDIR: tmpdir(), PORT: '0', BCRYPT_COST: '4', ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  keepPrinted(child.stdout)
   let printed = ''
   for (const stream of [child.stdout, child.stderr])
     stream?.setEncoding('utf8').on('data', (text) => (printed += text))

@@ -347,6 +347,14 @@ export const settings = {
     about: 'Guards against guessing and flooding; off only outside production',
     why: 'Without them a password is a matter of patience',
   }),
+  rateLimitIpv6Prefix: always({
+    name: 'RATE_LIMIT_IPV6_PREFIX',
+    value: integer(48, 64),
+    default: '64',
+    about:
+      'How many bits of an IPv6 address the guards count as one address; 56 where providers give out more',
+    why: 'What one line is given at the least: with fewer bits neighbours use up the tries of each other',
+  }),
   logLevel: always({
     name: 'LOG_LEVEL',
     value: choice('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),

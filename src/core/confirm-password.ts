@@ -2,7 +2,7 @@ import type { AuthNeeds } from './auth.ts'
 import { AuthError } from './errors.ts'
 import { countersOf } from './log-in.ts'
 import { assertPasswordSize } from './password.ts'
-import { LOGIN_FAILURES_PER_ACCOUNT } from './policy.ts'
+import { LOGIN_FAILURES_PER_ACCOUNT, LOGINS_PER_ACCOUNT } from './policy.ts'
 import type { AccountWithHash, Caller, LoginAttempt } from './ports.ts'
 
 /**
@@ -24,7 +24,10 @@ export async function confirmPassword(
   if (needs.policy.limitsLogins && attempt.attempts > LOGIN_FAILURES_PER_ACCOUNT) {
     // It was not looked at, so it is no failure: of good ones that come all at once none may lock the account.
     await needs.accounts.refundLogin(attempt.counter)
-    throw new AuthError('rate_limited', { retryAfterSeconds: attempt.windowEndsInSeconds })
+    throw new AuthError('rate_limited', {
+      retryAfterSeconds: attempt.windowEndsInSeconds,
+      limit: LOGINS_PER_ACCOUNT,
+    })
   }
   if (attempt.account === undefined || attempt.account.disabled) throw new AuthError('invalid_token')
   if (!(await verifyAttempt(needs, password, attempt))) {

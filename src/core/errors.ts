@@ -21,12 +21,21 @@ export type AuthErrorCode =
   | 'rate_limited'
   | 'unavailable'
 
+/** A limit on how often something may be done: `most` times in each window of so many seconds. */
+export interface Limit {
+  readonly name: string
+  readonly most: number
+  readonly windowSeconds: number
+}
+
 /** What a refusal may carry besides its code. */
 export interface AuthErrorDetails {
   /** Only with `validation_failed`. */
   readonly fields?: FieldErrors
   /** Only with `rate_limited` and `unavailable`: when to try again, in seconds. */
   readonly retryAfterSeconds?: number
+  /** Only with `rate_limited`: the limit that is used up. */
+  readonly limit?: Limit
   /** The defect below, for the log; never for the answer. */
   readonly cause?: unknown
 }
@@ -40,11 +49,13 @@ export class AuthError extends Error {
   readonly code: AuthErrorCode
   readonly fields: FieldErrors | undefined
   readonly retryAfterSeconds: number | undefined
+  readonly limit: Limit | undefined
 
   constructor(code: AuthErrorCode, details: AuthErrorDetails = {}) {
     super(code, { cause: details.cause })
     this.code = code
     this.fields = details.fields
     this.retryAfterSeconds = details.retryAfterSeconds
+    this.limit = details.limit
   }
 }

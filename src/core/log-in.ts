@@ -5,7 +5,7 @@ import { assertAudiences, makeGrant, newSession } from './grant.ts'
 import { emailKey, usernameKey } from './identity.ts'
 import { networkOf } from './network.ts'
 import { assertPasswordSize } from './password.ts'
-import { LOGIN_FAILURES_PER_ACCOUNT } from './policy.ts'
+import { LOGIN_FAILURES_PER_ACCOUNT, LOGINS_PER_ACCOUNT } from './policy.ts'
 import type {
   AccountWithHash,
   Caller,
@@ -41,7 +41,10 @@ export async function logIn(
     await recordFailure(needs, attempt, caller, 'rate_limited')
     // It was not looked at, so it is no failure: of good ones that come all at once none may lock the account.
     await needs.accounts.refundLogin(attempt.counter)
-    throw new AuthError('rate_limited', { retryAfterSeconds: attempt.windowEndsInSeconds })
+    throw new AuthError('rate_limited', {
+      retryAfterSeconds: attempt.windowEndsInSeconds,
+      limit: LOGINS_PER_ACCOUNT,
+    })
   }
 
   try {

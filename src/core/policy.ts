@@ -1,3 +1,4 @@
+import type { Limit } from './errors.ts'
 import type { OwnMail } from './own-address.ts'
 
 /** Whether an account must confirm its address before it may sign in, may do so, or is taken at its word. */
@@ -48,6 +49,11 @@ export const PASSWORD_MAX_BYTES = 1024
 /** Failed sign-ins an account bears from strangers within the window before it answers 429. */
 export const LOGIN_FAILURES_PER_ACCOUNT = 10
 export const LOGIN_WINDOW_SECONDS = 15 * 60
+export const LOGINS_PER_ACCOUNT: Limit = {
+  name: 'failures-of-account',
+  most: LOGIN_FAILURES_PER_ACCOUNT,
+  windowSeconds: LOGIN_WINDOW_SECONDS,
+}
 
 /** Letters that anybody can have sent to one account within the window. */
 export const LETTERS_PER_ACCOUNT = 3

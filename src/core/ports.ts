@@ -1,3 +1,4 @@
+import type { Limit } from './errors.ts'
 import type { EventKind } from './events.ts'
 import type { HashForm } from './hash-form.ts'
 import type { SessionState } from './rotation.ts'
@@ -309,8 +310,19 @@ export interface CommonPasswords {
 
 /** How often one session may refresh: counted only for tokens that are genuine, so nobody can use up another's. */
 export interface RefreshLimit {
-  /** @throws AuthError `rate_limited` beyond the limit */
-  take(sessionId: string): void
+  /**
+   * What is left of the limit; `undefined` where there is none.
+   * @throws AuthError `rate_limited` beyond the limit
+   */
+  take(sessionId: string): LimitState | undefined
+}
+
+/** How far a limit is used up. */
+export interface LimitState {
+  readonly limit: Limit
+  readonly remaining: number
+  /** Until the window ends and the limit is whole again. */
+  readonly resetSeconds: number
 }
 
 // ── letters ─────────────────────────────────────────────────────────────────────────────────────────────────

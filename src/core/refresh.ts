@@ -4,7 +4,7 @@ import { AuthError } from './errors.ts'
 import { VERDICT_EVENTS } from './events.ts'
 import type { Grant, GrantNeeds } from './grant.ts'
 import { assertAudiences, makeGrant } from './grant.ts'
-import type { Caller, RetryKey, SessionView } from './ports.ts'
+import type { Caller, LimitState, RetryKey, SessionView } from './ports.ts'
 import type { PresentedRefreshClaims } from './refresh-token.ts'
 import { decodeRefreshToken } from './refresh-token.ts'
 import type { Verdict } from './rotation.ts'
@@ -16,6 +16,8 @@ export type RefreshOutcome = 'rotated' | 'replayed' | 'lost-answer' | 'healed' |
 
 export interface Refreshed extends Grant {
   readonly outcome: RefreshOutcome
+  /** What is left of the refreshes of this session. */
+  readonly limit: LimitState | undefined
 }
 
 /** What refreshing needs of the world. */
@@ -49,8 +51,19 @@ export async function refresh(
   assertAudiences(needs, audiences)
   const claims = decodeRefreshToken(needs.keys, request.token)
   if (claims === undefined) throw new AuthError('refresh_invalid')
-  needs.refreshLimit.take(claims.sessionId)
+  const limit = needs.refreshLimit.take(claims.sessionId)
+  return { ...(await exchange(needs, request, claims, caller, audiences)), limit }
+}
 
+type Exchanged = Omit<Refreshed, 'limit'>
+
+async function exchange(
+  needs: RefreshNeeds,
+  request: RefreshRequest,
+  claims: PresentedRefreshClaims,
+  caller: Caller,
+  audiences: readonly string[],
+): Promise<Exchanged> {
   const key = retryKeyOf(needs.keys, claims, request.idempotencyKey)
   let healed = false
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
@@ -78,7 +91,7 @@ async function act(
   claims: PresentedRefreshClaims,
   caller: Caller,
   audiences: readonly string[],
-): Promise<Refreshed | 'again' | 'healed'> {
+): Promise<Exchanged | 'again' | 'healed'> {
   if (verdict.kind === 'dead') return refuseDead(needs, verdict.reason, claims, caller)
   if (view === undefined) throw new Error('only a dead session can be without a row')
   const { sessionId } = claims
@@ -122,7 +135,7 @@ function answer(
   view: SessionView,
   outcome: RefreshOutcome,
   audiences: readonly string[],
-): Refreshed {
+): Exchanged {
   needs.count(outcome)
   return { ...makeGrant(needs, view, { audiences }), outcome }
 }

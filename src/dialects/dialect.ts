@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { LetterLinks } from '../core/letter-ports.ts'
 import type { EmailVerification } from '../core/policy.ts'
+import { limitHeaders } from '../plugins/guards.ts'
 import type { Refuse } from '../plugins/refusal.ts'
-import { noteRefused, refusal, toRefusal } from '../plugins/refusal.ts'
+import { noteRefused, toRefusal } from '../plugins/refusal.ts'
 import type { RefreshCookie } from './refresh-cookie.ts'
 
 /** What a dialect is told about the service it speaks for. */
@@ -57,7 +58,7 @@ export async function mountDialect(
       dialect.mount(scope, options)
       // Below the root the words are those of the service.
       if (options.prefix !== '') {
-        scope.setNotFoundHandler((request, reply) => refuse(refusal('not_found'), request, reply))
+        scope.setNotFoundHandler(scope.answerUnknown(refuse))
       }
     },
     { prefix: options.prefix },
@@ -89,6 +90,8 @@ export function speakRefusals(app: FastifyInstance, refuse: Refuse): void {
   app.setErrorHandler((error, request, reply) => {
     const found = toRefusal(error)
     noteRefused(request, { code: found.code, error })
+    const { limit, retryAfterSeconds: resetSeconds = 1 } = found
+    if (limit !== undefined) reply.headers(limitHeaders({ limit, remaining: 0, resetSeconds }))
     return refuse(found, request, reply)
   })
 }

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
+import { mappedIpv4 } from '../core/network.ts'
 import type { Caller } from '../core/ports.ts'
 
 const USER_AGENT_MAX_LENGTH = 300
@@ -32,8 +33,10 @@ const UNKNOWN_ADDRESS = '0.0.0.0'
  */
 function plainAddress(ip: string): string | undefined {
   const bare = /^\[([^\]]+)\](?::\d+)?$/.exec(ip)?.[1] ?? /^([\d.]+):\d+$/.exec(ip)?.[1] ?? ip
-  const plain = bare.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
-  return isIP(plain) === 0 ? undefined : plain
+  const plain = bare.replace(/%.*$/, '')
+  const kind = isIP(plain)
+  if (kind === 0) return undefined
+  return kind === 6 ? (mappedIpv4(plain) ?? plain) : plain
 }
 
 function cleanText(text: string): string {

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Refuse } from './refusal.ts'
 import { refusal } from './refusal.ts'
+import { SECURITY_HEADERS } from './security-headers.ts'
 
 type ClientErrorHandlers = Required<Pick<FastifyServerOptions, 'frameworkErrors' | 'clientErrorHandler'>>
 
@@ -21,7 +22,7 @@ const STATUS_OF: ReadonlyMap<string, number> = new Map([
 export function clientErrors(refuse: Refuse): ClientErrorHandlers {
   return {
     frameworkErrors(_error, request, reply) {
-      reply.header('x-request-id', request.id)
+      reply.headers({ ...SECURITY_HEADERS, 'x-request-id': request.id })
       const { id, method, server } = request
       server.requestLog.unread({ requestId: id, method, status: 400 })
       return refuse(refusal('bad_request'), request, reply)
@@ -58,6 +59,7 @@ function answerAndClose(
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Cache-Control: no-store',
     `X-Request-Id: ${requestId}`,
+    ...Object.entries(SECURITY_HEADERS).map(([name, value]) => `${name}: ${value}`),
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
   return { requestId, status }

@@ -1,6 +1,12 @@
 import type { Socket } from 'node:net'
 import fp from 'fastify-plugin'
 
+/**
+ * Requests that one connection may bring: a load balancer spreads its load anew, and nobody feeds one for ever. Node's
+ * own limit only asks the client to go, and answers whatever more it sends by a bare 503.
+ */
+const REQUESTS_MAX = 1000
+
 /** How long, once the service is closing, a connection has to come forward with its request. */
 const COME_FORWARD_MS = 1000
 
@@ -15,6 +21,13 @@ export const connectionsPlugin = fp(
     app.server.on('connection', (socket) => {
       withoutRequest.add(socket)
       socket.once('close', () => withoutRequest.delete(socket))
+    })
+    const brought = new WeakMap<Socket, number>()
+    // Before the answer, which may be made at once.
+    app.server.prependListener('request', ({ socket }, response) => {
+      const count = (brought.get(socket) ?? 0) + 1
+      brought.set(socket, count)
+      if (count >= REQUESTS_MAX) response.shouldKeepAlive = false
     })
     app.server.on('request', ({ socket }, response) => {
       withoutRequest.delete(socket)

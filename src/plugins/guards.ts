@@ -1,10 +1,13 @@
 import fastifyRateLimit from '@fastify/rate-limit'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Limit } from '../core/errors.ts'
 import { AuthError } from '../core/errors.ts'
 import { networkOf } from '../core/network.ts'
-import type { RefreshLimit } from '../core/ports.ts'
+import type { LimitState, RefreshLimit } from '../core/ports.ts'
 import { callerOf } from './caller.ts'
+import { storeBy } from './window-store.ts'
+import { windowsOf } from './windows.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -31,46 +34,48 @@ export type GuardName =
   | 'service'
 
 /** Refuses a request that comes too often: @throws AuthError `rate_limited`. */
-export type Guard = (request: FastifyRequest) => Promise<void>
+export type Guard = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 export type Guards = Readonly<Record<GuardName, Guard | undefined>>
 
 export interface GuardsPluginOptions {
   /** RATE_LIMIT: off only outside production. */
   readonly enabled: boolean
+  /** RATE_LIMIT_IPV6_PREFIX: how long the prefix of a network is that is counted as one. */
+  readonly ipv6Bits: number
+  /** Milliseconds since 1970. */
+  readonly now: () => number
 }
 
-const MINUTE_MS = 60_000
-const HOUR_MS = 60 * MINUTE_MS
+const MINUTE = 60
+const HOUR = 60 * MINUTE
 const PER_ADDRESS = {
-  login: { max: 60, timeWindow: MINUTE_MS },
-  register: { max: 30, timeWindow: HOUR_MS },
-  letter: { max: 60, timeWindow: MINUTE_MS },
-  link: { max: 60, timeWindow: MINUTE_MS },
-} as const
-const REFRESHES_PER_SESSION = 60
-/** Addresses and sessions remembered; an attacker who cycles through as many gains one window. */
-const REMEMBERED_MAX = 50_000
+  login: { name: 'sign-ins-of-address', most: 60, windowSeconds: MINUTE },
+  register: { name: 'registrations-of-address', most: 30, windowSeconds: HOUR },
+  letter: { name: 'letters-of-address', most: 60, windowSeconds: MINUTE },
+  link: { name: 'links-of-address', most: 60, windowSeconds: MINUTE },
+} as const satisfies Record<string, Limit>
+const PER_SESSION: Limit = { name: 'refreshes-of-session', most: 60, windowSeconds: MINUTE }
 
-/** Counters by address in this process (IPv6 by /64); those by account are in Postgres, see `store/accounts.ts`. */
+/** Counters by address in this process; those by account are in Postgres, see `store/accounts.ts`. */
 export const guardsPlugin = fp<GuardsPluginOptions>(
-  async (app, { enabled }) => {
-    await app.register(fastifyRateLimit, { global: false })
+  async (app, { enabled, ipv6Bits, now }) => {
+    await app.register(fastifyRateLimit, { global: false, store: storeBy(now) })
 
     const perAddress = (verb: keyof typeof PER_ADDRESS): Guard | undefined => {
       if (!enabled) return undefined
-      // `cache` is read and not typed; without it other addresses push one out after 5,000.
-      const options = {
-        ...PER_ADDRESS[verb],
-        cache: REMEMBERED_MAX,
+      const limit = PER_ADDRESS[verb]
+      const check = app.createRateLimit({
+        max: limit.most,
+        timeWindow: limit.windowSeconds * 1000,
         // Its own would count by `request.ip` as a gateway wrote it, and some add the port of each connection.
-        keyGenerator: (request: FastifyRequest) => networkOf(callerOf(request).ip),
-      }
-      const check = app.createRateLimit(options)
-      return async (request) => {
-        const limit = await check(request)
-        if (!limit.isAllowed && limit.isExceeded) {
-          throw new AuthError('rate_limited', { retryAfterSeconds: limit.ttlInSeconds })
-        }
+        keyGenerator: (request: FastifyRequest) => networkOf(callerOf(request).ip, ipv6Bits),
+      })
+      return async (request, reply) => {
+        const found = await check(request)
+        if (found.isAllowed) return
+        if (found.isExceeded) throw limited(limit, found.ttlInSeconds)
+        const { remaining, ttlInSeconds: resetSeconds } = found
+        reply.headers(limitHeaders({ limit, remaining, resetSeconds }))
       }
     }
 
@@ -81,15 +86,26 @@ export const guardsPlugin = fp<GuardsPluginOptions>(
       refresh: undefined,
       service: async (request) => app.serviceClients.check(request),
       login,
-      token: login && (async (request) => (isGrant(request.body) ? undefined : login(request))),
+      token: login && (async (request, reply) => (isGrant(request.body) ? undefined : login(request, reply))),
       register: perAddress('register'),
       letter: perAddress('letter'),
       link: perAddress('link'),
     })
-    app.decorate('refreshLimit', enabled ? createRefreshLimit(Date.now) : { take: () => undefined })
+    app.decorate('refreshLimit', enabled ? createRefreshLimit(now) : { take: () => undefined })
   },
   { name: 'guards', dependencies: ['service-clients'] },
 )
+
+/**
+ * A limit as draft-ietf-httpapi-ratelimit-headers-10 has it: what it is, what is left of it, and in how many seconds
+ * it is whole again. The same form wherever something is limited.
+ */
+export function limitHeaders({ limit, remaining, resetSeconds }: LimitState): Record<string, string> {
+  return {
+    'ratelimit-policy': `"${limit.name}";q=${limit.most};w=${limit.windowSeconds}`,
+    ratelimit: `"${limit.name}";r=${remaining};t=${resetSeconds}`,
+  }
+}
 
 /** An OAuth grant at the token endpoint: no password is guessed by it, and its limit is that of the session. */
 export function isGrant(body: unknown): boolean {
@@ -97,21 +113,19 @@ export function isGrant(body: unknown): boolean {
 }
 
 /** A window of a minute per session, opened by its first refresh. */
-export function createRefreshLimit(now: () => number): RefreshLimit {
-  const windows = new Map<string, { endsAt: number; count: number }>()
+function createRefreshLimit(now: () => number): RefreshLimit {
+  const { most, windowSeconds } = PER_SESSION
+  const windows = windowsOf(most, windowSeconds * 1000, now)
   return {
-    take(sessionId) {
-      const open = windows.get(sessionId)
-      if (open === undefined || open.endsAt <= now()) {
-        windows.delete(sessionId)
-        if (windows.size >= REMEMBERED_MAX) windows.delete(windows.keys().next().value ?? '')
-        windows.set(sessionId, { endsAt: now() + MINUTE_MS, count: 1 })
-        return
-      }
-      open.count += 1
-      if (open.count > REFRESHES_PER_SESSION) {
-        throw new AuthError('rate_limited', { retryAfterSeconds: Math.ceil((open.endsAt - now()) / 1000) })
-      }
+    take(sessionId): LimitState {
+      const { count, endsInMs } = windows.hit(sessionId)
+      const resetSeconds = Math.ceil(endsInMs / 1000)
+      if (count > most) throw limited(PER_SESSION, resetSeconds)
+      return { limit: PER_SESSION, remaining: most - count, resetSeconds }
     },
   }
+}
+
+function limited(limit: Limit, retryAfterSeconds: number): AuthError {
+  return new AuthError('rate_limited', { retryAfterSeconds, limit })
 }

@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import type { AuthErrorCode, FieldErrors } from '../core/errors.ts'
+import type { AuthErrorCode, FieldErrors, Limit } from '../core/errors.ts'
 import { AuthError } from '../core/errors.ts'
 import type { BodyErrorCode } from './body-error.ts'
 import { asBodyError } from './body-error.ts'
@@ -22,6 +22,8 @@ export interface Refusal {
   readonly detail: string | undefined
   readonly fields: FieldErrors | undefined
   readonly retryAfterSeconds: number | undefined
+  /** The limit that is used up, where one is. */
+  readonly limit?: Limit | undefined
 }
 
 /** A refusal, and what was thrown: for the line of the log. */
@@ -64,6 +66,7 @@ export function toRefusal(error: unknown): Refusal {
       detail: undefined,
       fields: error.fields,
       retryAfterSeconds: error.retryAfterSeconds,
+      limit: error.limit,
     }
   }
   if (error instanceof WireError) return refusal(error.code, error.detail)

@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
  * What Helmet sets for an API, said once: asked anew for every answer, its dozen of middlewares took as much time
  * as all the rest of a status check. A page adds a Content-Security-Policy of its own, see `pages/layout.ts`.
  */
-const HEADERS = {
+export const SECURITY_HEADERS = {
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
   'origin-agent-cluster': '?1',
@@ -22,7 +22,7 @@ const HEADERS = {
 export const securityHeadersPlugin = fp(
   async (app) => {
     app.addHook('onRequest', (request, reply, done) => {
-      reply.headers(HEADERS)
+      reply.headers(SECURITY_HEADERS)
       // What answers a deed is about somebody, and never for a cache (RFC 6749, 5.1).
       if (request.method !== 'GET') reply.header('cache-control', 'no-store')
       done()

@@ -36,3 +36,16 @@ t.test('what is no address is itself', async (t) => {
   for (const text of ['unknown', '', '2001:db8::1::2', 'fe80::1%eth0', '[::1]'])
     t.equal(networkOf(text), text)
 })
+
+t.test('an IPv4 address that is written as one of IPv6 is the place that it names', async (t) => {
+  for (const ip of ['::ffff:192.0.2.1', '::FFFF:c000:201', '0:0:0:0:0:ffff:192.0.2.1'])
+    t.equal(networkOf(ip), networkOf('192.0.2.1'), ip)
+  t.not(networkOf('::ffff:192.0.2.2'), networkOf('192.0.2.1'))
+  t.equal(networkOf('::192.0.2.1'), '0:0:0:0', 'only in the form that is meant for it')
+})
+
+t.test('a network may be as wide as providers make it', async (t) => {
+  t.equal(networkOf('2001:db8:1:ab12::1', 56), '2001:db8:1:ab00')
+  t.equal(networkOf('2001:db8:1:abff::1', 48), '2001:db8:1:0')
+  t.equal(networkOf('192.0.2.1', 56), '192.0.2.1')
+})

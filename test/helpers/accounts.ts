@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import type { TestApp } from './app.ts'
 import type { Answer } from './client.ts'
 import { get, post, text } from './client.ts'
+import { keepSecret } from './run-log.ts'
 
 export interface Person {
   readonly username: string
@@ -16,7 +17,13 @@ export const TOO_MANY_HASHES = 40 + 60 * availableParallelism()
 /** Somebody whom no other test knows. */
 export function somebody(): Person {
   const name = randomUUID().slice(0, 8)
-  return { username: `user${name}`, email: `user${name}@example.org`, password: `pass phrase ${name}` }
+  const person = {
+    username: `user${name}`,
+    email: `user${name}@example.org`,
+    password: `pass phrase ${name}`,
+  }
+  Object.values(person).forEach(keepSecret)
+  return person
 }
 
 /** The token of the newest verification letter to the address; awaited, for the outbox sends it a moment later. */
@@ -43,6 +50,7 @@ export async function letterToken(
   const end = performance.now() + LETTER_WITHIN_MS
   while (performance.now() < end) {
     const tokens = await tokensIn(service, email, path)
+    tokens.forEach(keepSecret)
     if (tokens[0] !== undefined && tokens.length >= count) return tokens[0]
     await new Promise((resolve) => setImmediate(resolve))
   }

@@ -5,7 +5,9 @@ import type { RunnableConfig, World } from '../../src/app.ts'
 import { buildApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { keySourceOf } from '../../src/key-source.ts'
+import type { KeySource } from '../../src/plugins/key-reload.ts'
 import { createTestDatabase, patiently } from './postgres.ts'
+import { logOfTest } from './run-log.ts'
 
 /** Fixed, so that replicas in different processes agree; of tests alone. */
 export const TEST_SECRETS = {
@@ -52,6 +54,19 @@ function testEnvironment(databaseUrl: string, settings: Settings): Settings {
   }
 }
 
+/** The service, not listening yet. It logs all it can, for the end of the run: see run-log.ts. */
+export function buildTestApp(
+  config: RunnableConfig,
+  { world, keySource }: { readonly world?: World; readonly keySource?: KeySource } = {},
+): Promise<FastifyInstance> {
+  const { logLevel } = config
+  return buildApp(
+    { ...config, logLevel: logLevel === 'silent' ? 'trace' : logLevel },
+    { now: Date.now, random: Math.random, ...world, logTo: logOfTest(world?.logTo) },
+    keySource,
+  )
+}
+
 export interface StartOptions {
   /** A second replica of this one, on its database. */
   readonly beside?: TestApp
@@ -69,7 +84,8 @@ export async function startApp(
   const url = beside?.databaseUrl ?? (await createTestDatabase(t)).url
   const databaseUrl = patient ? patiently(url) : url
   const config = testConfig(databaseUrl, settings)
-  const app = await buildApp(config, world, keySourceOf(config, testEnvironment(databaseUrl, settings)))
+  const keySource = keySourceOf(config, testEnvironment(databaseUrl, settings))
+  const app = await buildTestApp(config, { ...(world && { world }), keySource })
   t.teardown(() => app.close())
   return { app, url: await app.listen({ host: '127.0.0.1', port: 0 }), config, databaseUrl }
 }

@@ -1,3 +1,5 @@
+import { keepSecret } from './run-log.ts'
+
 /** The three encodings that every POST takes. */
 export const ENCODINGS = ['json', 'urlencoded', 'multipart'] as const
 export type Encoding = (typeof ENCODINGS)[number]
@@ -30,8 +32,12 @@ export async function send(
   fields: Readonly<Record<string, unknown>>,
   { encoding = 'json', headers = {} }: PostOptions = {},
 ): Promise<Answer> {
+  for (const [name, value] of Object.entries(fields)) if (SECRET_FIELDS.test(name)) keepSecret(value)
   return read(await fetch(url, { method, ...encode(fields, encoding, headers) }))
 }
+
+/** What stands in them is nothing for a log. */
+const SECRET_FIELDS = /pass|token|refresh|access|secret|email|username/i
 
 /** Asks again for as long as the answer is 503, as that answer says: what came of the first time is not known. */
 export async function untilAnswered(ask: () => Promise<Answer>): Promise<Answer> {

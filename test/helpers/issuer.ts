@@ -2,9 +2,8 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import type { Test } from 'tap'
-import { buildApp } from '../../src/app.ts'
 import type { Settings, TestApp } from './app.ts'
-import { testConfig } from './app.ts'
+import { buildTestApp, testConfig } from './app.ts'
 import { createTestDatabase } from './postgres.ts'
 
 /** A service whose PUBLIC_URL is where it really is, as whoever discovers it by that has it. */
@@ -12,7 +11,7 @@ export async function startIssuer(t: Test, settings: Settings = {}): Promise<Tes
   const { url: databaseUrl } = await createTestDatabase(t)
   const port = await freePort()
   const config = testConfig(databaseUrl, { PUBLIC_URL: `http://127.0.0.1:${port}`, ...settings })
-  const app = await buildApp(config)
+  const app = await buildTestApp(config)
   t.teardown(() => app.close())
   return { app, url: await app.listen({ host: '127.0.0.1', port }), config, databaseUrl }
 }

@@ -1,7 +1,6 @@
 import type { Test } from 'tap'
-import { buildApp } from '../../src/app.ts'
 import type { Settings, TestApp } from './app.ts'
-import { testConfig } from './app.ts'
+import { buildTestApp, testConfig } from './app.ts'
 import { get } from './client.ts'
 import type { GateOptions } from './gate.ts'
 import { gateTo } from './gate.ts'
@@ -23,7 +22,7 @@ export async function untilListening(services: readonly TestApp[], wanted = 1): 
 /** A replica that reaches the database by this very URL. */
 export async function startThrough(t: Test, databaseUrl: string, settings: Settings = {}): Promise<TestApp> {
   const config = testConfig(databaseUrl, settings)
-  const app = await buildApp(config)
+  const app = await buildTestApp(config)
   t.teardown(() => app.close())
   return { app, url: await app.listen({ host: '127.0.0.1', port: 0 }), config, databaseUrl }
 }

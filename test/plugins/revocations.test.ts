@@ -8,7 +8,7 @@ import { metricsPlugin } from '../../src/plugins/metrics.ts'
 import { revocationsPlugin } from '../../src/plugins/revocations.ts'
 import { register, signedIn, signIn } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
-import { startApp, testConfig } from '../helpers/app.ts'
+import { buildTestApp, startApp, testConfig } from '../helpers/app.ts'
 import { bearer, get, post } from '../helpers/client.ts'
 import { gateTo } from '../helpers/gate.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -56,7 +56,7 @@ async function startBehindGate(t: Test) {
   const { url: databaseUrl } = await createTestDatabase(t)
   const gate = await gateTo(t, databaseUrl)
   const config = testConfig(gate.url)
-  const app = await buildApp(config)
+  const app = await buildTestApp(config)
   t.teardown(() => app.close())
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const service: TestApp = { app, url, config, databaseUrl }

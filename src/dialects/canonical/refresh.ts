@@ -5,6 +5,7 @@ import { callerOf } from '../../plugins/caller.ts'
 import { action } from '../../plugins/endpoint.ts'
 import { idempotencyKeyOf } from '../idempotency-key.ts'
 import type { RefreshCookie } from '../refresh-cookie.ts'
+import { refreshHeaders } from '../refresh-headers.ts'
 import { tokenAnswers, withProblems } from './answers.ts'
 import { audienceField, audiencesIn } from './audience.ts'
 
@@ -44,7 +45,7 @@ export function refreshAction(cookie: RefreshCookie | undefined, audiences: read
       { token, idempotencyKey: idempotencyKeyOf(request), audiences: audiencesIn(request.body) },
       callerOf(request),
     )
-    reply.header('keyturn-refresh', refreshed.outcome)
+    reply.headers(refreshHeaders(refreshed))
     return answer(reply, refreshed)
   }
 

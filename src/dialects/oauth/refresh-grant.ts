@@ -4,6 +4,7 @@ import { AuthError } from '../../core/errors.ts'
 import { callerOf } from '../../plugins/caller.ts'
 import { idempotencyKeyOf } from '../idempotency-key.ts'
 import type { RefreshCookie } from '../refresh-cookie.ts'
+import { refreshHeaders } from '../refresh-headers.ts'
 import { sendOAuthError } from './errors.ts'
 
 const GRANT = 'refresh_token'
@@ -64,7 +65,7 @@ export async function grantTokens(
     callerOf(request),
   )
   return reply
-    .headers({ 'cache-control': 'no-store', pragma: 'no-cache', 'keyturn-refresh': refreshed.outcome })
+    .headers({ 'cache-control': 'no-store', pragma: 'no-cache', ...refreshHeaders(refreshed) })
     .serializer(JSON.stringify)
     .type('application/json; charset=utf-8')
     .send({

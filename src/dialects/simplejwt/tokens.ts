@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { callerOf } from '../../plugins/caller.ts'
 import { action } from '../../plugins/endpoint.ts'
 import { fields, Password, trimmed, Username, withRefusals } from '../drf/fields.ts'
+import { refreshHeaders } from '../refresh-headers.ts'
 
 const DAY_SECONDS = 24 * 3600
 /** How long its clients stay signed in; those that say `?app=mobile` for a quarter. */
@@ -42,8 +43,9 @@ export function tokenActions({ rotates }: { readonly rotates: boolean }) {
     }),
     async handle(request, reply) {
       const asked = { token: request.body.refresh, idempotencyKey: undefined }
-      const { access, refresh, outcome } = await request.server.auth.refresh(asked, callerOf(request))
-      reply.header('keyturn-refresh', outcome)
+      const refreshed = await request.server.auth.refresh(asked, callerOf(request))
+      const { access, refresh, outcome } = refreshed
+      reply.headers(refreshHeaders(refreshed))
       // Whatever the setting says by now: the token of a session that rotates is of no use any more.
       const next = outcome === 'kept' ? {} : { refresh, refresh_token: refresh }
       return { access, access_token: access, ...next }

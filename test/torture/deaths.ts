@@ -13,7 +13,7 @@ export interface Deaths {
 }
 
 /** A round begins when of those who are there so many wait for it. */
-const SHARE = 0.3
+const SHARE = 0.5
 
 export function createDeaths(replicas: readonly KeyturnReplica[]): Deaths {
   let there = 0

@@ -5,6 +5,7 @@ import { startEmbeddedPostgres } from '../../src/store/embedded.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import type { Adapter, OpenAdapter } from './adapter.ts'
 import { createDeaths } from './deaths.ts'
+import { inTurns } from './in-turn.ts'
 import type { KeyturnReplica } from './keyturn-replica.ts'
 import { startReplica } from './keyturn-replica.ts'
 import { openRows } from './keyturn-rows.ts'
@@ -13,6 +14,8 @@ import { POLICY } from './realm.ts'
 
 const REPLICAS = 2
 const ACCOUNTS = 64
+/** Hashes take a while, and Keyturn refuses to gather more than a few seconds' worth of them. */
+const SIGN_INS_AT_ONCE = 16
 /** Enough of them that a replica is replaced for many schedules at once, and a second's wait of one costs nothing. */
 const CONCURRENCY = 2000
 
@@ -52,6 +55,7 @@ export async function openKeyturn(databaseUrl: string, concurrency: number): Pro
     for (const account of accounts) await signUp(first, account)
 
     const deaths = createDeaths(replicas)
+    const inTurn = inTurns(SIGN_INS_AT_ONCE)
     let opened = 0
     return {
       name: 'Keyturn',
@@ -66,7 +70,7 @@ export async function openKeyturn(databaseUrl: string, concurrency: number): Pro
       async open(stage) {
         const seat = opened++
         const account = accounts[seat % accounts.length] ?? ''
-        return subjectOf({ stage, seat, account, replicas, rows, deaths })
+        return subjectOf({ stage, seat, account, replicas, rows, deaths, inTurn })
       },
       close,
     }

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Stage, Subject, Unread } from './adapter.ts'
 import type { HttpAnswer, HttpRequest } from './connections.ts'
 import type { Deaths } from './deaths.ts'
+import type { InTurn } from './in-turn.ts'
 import { CLOCK_HEADER, STILL } from './keyturn-clock.ts'
 import type { KeyturnReplica } from './keyturn-replica.ts'
 import type { Rows, Snapshot } from './keyturn-rows.ts'
@@ -14,11 +15,15 @@ export interface SubjectNeeds {
   readonly replicas: readonly KeyturnReplica[]
   readonly rows: Rows
   readonly deaths: Deaths
+  readonly inTurn: InTurn
 }
 
 const PASSWORD = 'a-cup-of-stars'
 /** In so long a replica has written that it met a generation: it gathers such notes for 200 ms. */
 const SEEN_WITHIN_MS = 300
+/** Of the answers that are lost the others are read and thrown away: a connection anew costs more than a refresh. */
+const CUT_EVERY = 4
+const SIGN_IN_TRIES = 100
 const FAILED: Answer = { kind: 'failed', retryAfterSeconds: undefined }
 
 /** Makes an account that schedules sign in to. */
@@ -28,13 +33,28 @@ export async function signUp(replica: KeyturnReplica, username: string): Promise
   if (answer?.status !== 201) throw new Error(`POST /register answered ${answer?.status}`)
 }
 
+/** Tries again while too many sign in at once. */
+async function signIn(replica: KeyturnReplica, username: string, at: number): Promise<Tokens> {
+  const request = post('/token', 'client', at, { username, password: PASSWORD })
+  for (let tries = 1; ; tries += 1) {
+    const answer = await replica.ask(request, false, async () => {})
+    const tokens = tokensOf(answer)
+    if (tokens !== undefined) return tokens
+    const mayTryAgain = answer === undefined || answer.status === 503
+    if (!mayTryAgain || tries === SIGN_IN_TRIES)
+      throw new Error(`POST /token answered ${answer?.status ?? 'nothing'}`)
+    await pause(Math.random() * 1000)
+  }
+}
+
 /** A session of its own for one schedule. */
-export function subjectOf({ stage, seat, account, replicas, rows, deaths }: SubjectNeeds): Subject {
+export function subjectOf({ stage, seat, account, replicas, rows, deaths, inTurn }: SubjectNeeds): Subject {
   let sessionId = ''
   /** How far its row has been aged, and until when that is done. */
   let agedTo = 0
   let ageing: Promise<unknown> = Promise.resolve()
   let isDoomed = false
+  let lost = seat
   const before: { readonly at: number; readonly row: Snapshot }[] = []
   const shown = new Set<string>()
 
@@ -49,11 +69,11 @@ export function subjectOf({ stage, seat, account, replicas, rows, deaths }: Subj
     const ms = Math.round(to) - agedTo
     if (ms === 0 && !stage.mayFailOver) return ageing
     agedTo += ms
-    const earlier = ageing
-    ageing = earlier.then(async () => {
+    const at = agedTo
+    ageing = ageing.then(async () => {
       const row = await rows.age(sessionId, ms)
-      if (row === undefined) throw new Error('the row of a session is gone')
-      if (stage.mayFailOver) before.push({ at: agedTo, row })
+      // It is gone once the sweeper found it expired.
+      if (row !== undefined && stage.mayFailOver) before.push({ at, row })
     })
     return ageing
   }
@@ -63,18 +83,17 @@ export function subjectOf({ stage, seat, account, replicas, rows, deaths }: Subj
 
   const subject: Subject = {
     async signIn(at) {
-      const request = post('/token', 'client', at, { username: account, password: PASSWORD })
-      const answer = await replicaOf(0).ask(request, false, async () => {})
-      const tokens = tokensOf(answer)
-      if (tokens === undefined) throw new Error(`POST /token answered ${answer?.status}`)
+      const tokens = await inTurn(() => signIn(replicaOf(0), account, at))
       agedTo = Math.round(at)
       sessionId = sessionOf(tokens.access)
       deaths.begin()
       return tokens
     },
     async refresh({ party, replica, refresh, key, isAnswerLost }, at) {
-      const request = post('/refresh', party, at, { refresh }, key, isAnswerLost)
-      return judge(await send(replica, request, at), isAnswerLost)
+      lost += isAnswerLost ? 1 : 0
+      const isCut = isAnswerLost && lost % CUT_EVERY === 0
+      const request = post('/refresh', party, at, { refresh }, key, isCut)
+      return judge(await send(replica, request, at), isCut)
     },
     async checkStatus(replica, access, at) {
       const headers = { authorization: `Bearer ${access}`, [CLOCK_HEADER]: String(Math.floor(at)) }
@@ -106,7 +125,8 @@ export function subjectOf({ stage, seat, account, replicas, rows, deaths }: Subj
     },
     recordedReplays: () => rows.countReplays(sessionId, 'thief'),
     async end() {
-      if (sessionId !== '') deaths.end()
+      if (sessionId === '') return
+      deaths.end()
       await rows.remove(sessionId)
     },
   }

@@ -81,8 +81,9 @@ export function createLine(
 
       world.after(delay, () => {
         world.note(() => `${name} arrives`)
-        call(server.refresh({ party, replica: replica(), refresh, key }), (answer) => {
-          if (chance.happens(habits.loss)) return world.note(() => `${name} answered, the answer is lost`)
+        const isAnswerLost = chance.happens(habits.loss)
+        call(server.refresh({ party, replica: replica(), refresh, key, isAnswerLost }), (answer) => {
+          if (isAnswerLost) return world.note(() => `${name} answered, the answer is lost`)
           world.after(flight(), () => close(answer))
         })
       })

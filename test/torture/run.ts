@@ -33,7 +33,7 @@ export async function runSchedule(schedule: Schedule, seed: number, keepsLog: bo
 /** Lets client, thief and faults of a schedule loose on any server; what the server is made of is its own affair. */
 export async function drive(
   world: World,
-  server: Server & Faults,
+  server: Server & Partial<Faults>,
   schedule: Schedule,
   seed: number,
 ): Promise<Client> {
@@ -53,7 +53,7 @@ export async function drive(
     requests += 1
     for (const fault of schedule.faults) {
       if (fault.afterRequest === requests)
-        world.after(fault.delayMs, () => happen(world, server, fault, requests))
+        world.after(fault.delayMs, () => happen(world, server, traffic, fault, requests))
     }
   })
 
@@ -65,8 +65,24 @@ export async function drive(
   return client
 }
 
-function happen(world: World, server: Faults, fault: Fault, requests: number): void {
-  if (fault.kind === 'restart') server.restart(requests)
-  else if (fault.kind === 'fail over') server.failOver(world.now - LAG_MS, fault.commits)
-  else server.failOver(-Infinity, fault.commits)
+/** What takes real time holds virtual time up; a fault that the server does not offer does not happen. */
+function happen(
+  world: World,
+  server: Partial<Faults>,
+  traffic: Traffic,
+  fault: Fault,
+  requests: number,
+): void {
+  const since = fault.kind === 'fail over' ? world.now - LAG_MS : -Infinity
+  const happening =
+    fault.kind === 'restart' ? server.restart?.(requests) : server.failOver?.(since, fault.commits)
+  if (happening === undefined) return
+  traffic.unanswered += 1
+  happening
+    .then(() => {
+      traffic.unanswered -= 1
+    })
+    .catch((defect) => {
+      traffic.defect ??= defect
+    })
 }

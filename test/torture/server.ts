@@ -19,6 +19,8 @@ export interface Ask {
   readonly replica: number
   readonly refresh: string
   readonly key: string | undefined
+  /** The network loses the answer: whoever asked will not hear it, and a real connection may be cut before it is read. */
+  readonly isAnswerLost: boolean
 }
 
 /**
@@ -41,7 +43,7 @@ export interface Server {
 /** What can happen to a server besides requests. */
 export interface Faults {
   /** The process dies in the middle of whatever it does, and is there again at once. */
-  restart(replica: number): void
+  restart(replica: number): void | Promise<void>
   /** The database loses what was committed since that moment, at most so many commits, never the first. */
-  failOver(since: number, commits: number): void
+  failOver(since: number, commits: number): void | Promise<void>
 }

@@ -1,0 +1,34 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Fault } from './fault.ts'
+
+const OUTAGE_MS = 5000
+
+/** What happens to the database itself. */
+export const postgresFaults: readonly Fault[] = [
+  {
+    name: 'Postgres restarted under load',
+    async happen({ cluster }) {
+      await cluster.stop()
+      await cluster.start()
+    },
+    promise: { answerWithinMs: 3000, recoverWithinMs: 2000 },
+  },
+  {
+    name: 'Postgres killed (-9), back after 5 s',
+    async happen({ cluster }) {
+      await cluster.kill()
+      await pause(OUTAGE_MS)
+      await cluster.start()
+    },
+    promise: { answerWithinMs: 3000, recoverWithinMs: 2000 },
+  },
+  {
+    name: 'Postgres stopped for 5 s (SIGSTOP)',
+    async happen({ cluster }) {
+      await cluster.freeze()
+      await pause(OUTAGE_MS)
+      await cluster.thaw()
+    },
+    promise: { answerWithinMs: 3000, recoverWithinMs: 2000 },
+  },
+]

@@ -28,7 +28,8 @@ export interface Cluster {
   /** SIGSTOP to all of its processes: connections stay, nobody answers. */
   freeze(): Promise<void>
   thaw(): Promise<void>
-  query(sql: string): Promise<Record<string, unknown>[]>
+  /** By a connection of its own, to another database where one is named. */
+  query(sql: string, otherDatabase?: string): Promise<Record<string, unknown>[]>
   /** A standby that follows this cluster, which is stopped for the copy and started again. */
   copyAsStandby(name: string, primaryPort: number): Promise<Cluster>
 }
@@ -62,9 +63,11 @@ async function clusterOf(made: Made, database: string): Promise<Cluster> {
   const url = `postgresql://${SUPERUSER}@127.0.0.1:${port}/${database}?sslmode=disable`
   let server: Guarded | undefined
 
-  async function query(sql: string): Promise<Record<string, unknown>[]> {
+  async function query(sql: string, otherDatabase = database): Promise<Record<string, unknown>[]> {
+    const target = new URL(url)
+    target.pathname = `/${otherDatabase}`
     const client = new pg.Client({
-      connectionString: url,
+      connectionString: target.href,
       application_name: 'faults',
       connectionTimeoutMillis: 5000,
     })

@@ -4,12 +4,16 @@ import type { World } from './world.ts'
 export interface Fault {
   /** As it stands in the table, and what `--only` looks for. */
   readonly name: string
+  /** Why it cannot happen here, where that is so. */
+  readonly isImpossible?: (world: World) => Promise<string | undefined>
   /** Whatever is to be there before anybody uses the service. */
   readonly prepare?: (world: World) => Promise<void>
   /** Happens while clients use the service; resolves when its surroundings are whole again. */
   readonly happen: (world: World) => Promise<void>
   /** Looks at what only this fault can break, when nobody uses the service any more; each line is a complaint. */
   readonly check?: (world: World) => Promise<readonly string[]>
+  /** Puts back what the other faults do not expect. */
+  readonly after?: (world: World) => Promise<void>
   readonly promise: Promised
 }
 
@@ -21,6 +25,8 @@ export interface Promised {
   readonly recoverWithinMs: number
   /** Nobody is refused, and nobody is left without an answer. */
   readonly refusesNobody?: true
+  /** Nobody uses the service but the fault itself. */
+  readonly isAlone?: true
   /** Requests may be left without an answer: whoever had them has died. */
   readonly mayLeaveUnanswered?: true
   /** Acknowledged writes may be lost: printed, and no figure to reach. */

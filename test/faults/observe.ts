@@ -1,6 +1,8 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Asked } from './ask.ts'
 import type { Fault, Row } from './fault.ts'
+import type { Losses } from './ledger.ts'
 import { checkLedger } from './ledger.ts'
 import { checkPools } from './pools.ts'
 import type { World } from './world.ts'
@@ -14,12 +16,15 @@ export async function observe(world: World, fault: Fault): Promise<Row> {
   const { asked, traffic, replicas } = world
   await fault.prepare?.(world)
   asked.splice(0)
-  traffic.start()
+  const lag = monitorEventLoopDelay({ resolution: 10 })
+  lag.enable()
+  if (!fault.promise.isAlone) traffic.start()
   await pause(BEFORE_MS)
   await fault.happen(world)
   const restoredAt = performance.now()
   await pause(Math.max(AFTER_MS, fault.promise.recoverWithinMs + 500))
   await traffic.stop()
+  lag.disable()
   const seen = asked.splice(0)
 
   const base = () => world.replicas.map(({ url }) => url)
@@ -33,16 +38,17 @@ export async function observe(world: World, fault: Fault): Promise<Row> {
     ...(fault.promise.mayLoseWrites ? [] : losses.writes),
     ...losses.sessions,
   ]
-  return judge(fault, seen, restoredAt, { complaints, losses })
+  await fault.after?.(world)
+  return judge(fault, seen, restoredAt, { complaints, losses, lagMs: lag.max / 1e6 })
 }
 
 function judge(
   { name, promise }: Fault,
   seen: readonly Asked[],
   restoredAt: number,
-  found: { complaints: string[]; losses: { writes: readonly unknown[]; sessions: readonly unknown[] } },
+  found: { complaints: string[]; losses: Losses; lagMs: number },
 ): Row {
-  const { losses, complaints } = found
+  const { losses, complaints, lagMs } = found
   const refused = seen.filter(({ status }) => status === 503)
   const unanswered = seen.filter(({ status }) => status === 0)
   const errors = seen.filter(({ status }) => status >= 500 && status !== 503)
@@ -64,8 +70,15 @@ function judge(
   }
   const miss = (isMissed: boolean, what: string) => isMissed && complaints.push(what)
   miss(seen.length === 0, 'nobody used the service')
-  miss(row.slowestMs > promise.answerWithinMs, `the slowest answer took ${Math.round(row.slowestMs)} ms`)
-  miss(row.recoveryMs > promise.recoverWithinMs, `refused ${Math.round(row.recoveryMs)} ms after it was over`)
+  // What a busy machine keeps our own timers waiting is not the service's doing.
+  miss(
+    row.slowestMs - lagMs > promise.answerWithinMs,
+    `the slowest answer took ${Math.round(row.slowestMs)} ms, where a timer of ours was up to ${Math.round(lagMs)} ms late`,
+  )
+  miss(
+    row.recoveryMs - lagMs > promise.recoverWithinMs,
+    `refused ${Math.round(row.recoveryMs)} ms after it was over`,
+  )
   miss(promise.refusesNobody === true && refused.length > 0, `${refused.length} were refused`)
   miss(promise.mayLeaveUnanswered !== true && unanswered.length > 0, `${unanswered.length} without an answer`)
   for (const { kind, status, code } of [...errors, ...(promise.mayLoseWrites ? [] : others)])

@@ -1,15 +1,31 @@
 import { parseArgs } from 'node:util'
 import { chanceOf, mixSeed } from '../torture/chance.ts'
+import { diskFaults } from './disk-faults.ts'
+import { failovers } from './failover.ts'
 import type { Fault, Row } from './fault.ts'
+import { keyFaults } from './key-faults.ts'
+import { listenFaults } from './listen-faults.ts'
+import { mailFaults } from './mail-faults.ts'
+import { networkFaults } from './network-faults.ts'
 import { observe } from './observe.ts'
 import { postgresFaults } from './postgres-faults.ts'
-import { head, show } from './table.ts'
+import { replicaFaults } from './replica-faults.ts'
+import { head, notRun, show } from './table.ts'
 import { createWorld } from './world.ts'
 
 // `npm run faults [-- --seed N --only part-of-a-name --rounds N]`: see CONTRIBUTING.md, "Faults".
 
-const FAULTS: readonly Fault[] = [...postgresFaults]
-const REQUESTS_PER_SECOND = 60
+const FAULTS: readonly Fault[] = [
+  ...postgresFaults,
+  ...networkFaults,
+  ...failovers,
+  ...diskFaults,
+  ...listenFaults,
+  ...keyFaults,
+  ...mailFaults,
+  ...replicaFaults,
+]
+const REQUESTS_PER_SECOND = 40
 const PEOPLE = 40
 
 const { values } = parseArgs({
@@ -42,6 +58,11 @@ try {
   for (let round = 0; round < rounds; round += 1) {
     for (const fault of chosen) {
       if (interrupted) break
+      const obstacle = await fault.isImpossible?.(world)
+      if (obstacle !== undefined) {
+        console.log(notRun(fault.name, obstacle))
+        continue
+      }
       const row = await observe(world, fault)
       rows.push(row)
       console.log(show(row))

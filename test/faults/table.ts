@@ -26,6 +26,11 @@ export function show(row: Row): string {
   return line([fault, ...counts, ...times, row.complaints.length === 0 ? 'yes' : '**no**'])
 }
 
+/** A fault that cannot happen here, and why. */
+export function notRun(fault: string, why: string): string {
+  return line([fault, ...HEAD.slice(2).map(() => '–'), `not run: ${why}`])
+}
+
 function line(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`
 }

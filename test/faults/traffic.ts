@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Chance } from '../torture/chance.ts'
 import type { Client, Person } from './person.ts'
 import { newPerson } from './person.ts'
@@ -8,6 +9,8 @@ export interface Traffic {
   readonly people: Person[]
   /** Signs up so many, one after the other. */
   populate(count: number): Promise<void>
+  /** Has each of them do this, when whatever they are doing is done. */
+  each(work: (person: Person) => Promise<unknown>): Promise<void>
   start(): void
   /** Resolves when nothing is under way any more. */
   stop(): Promise<void>
@@ -21,6 +24,9 @@ export interface TrafficOptions {
 
 /** In percent: half of it status checks, a third refreshes, the rest what costs a hash or writes. */
 const MIX = { check: 50, refresh: 32, logIn: 7, register: 4, logOut: 4, changePassword: 3 } as const
+
+const TICK_MS = 10
+const CATCH_UP_MS = 100
 
 export function createTraffic({ client, chance, requestsPerSecond }: TrafficOptions): Traffic {
   const people: Person[] = []
@@ -69,8 +75,19 @@ export function createTraffic({ client, chance, requestsPerSecond }: TrafficOpti
     async populate(count) {
       while (people.length < count) await signUp()
     },
+    async each(work) {
+      for (const person of people) {
+        while (person.busy) await pause(10)
+        await inTurn(person, () => work(person))
+      }
+    },
     start() {
-      timer = setInterval(tick, 1000 / requestsPerSecond)
+      let due = performance.now()
+      timer = setInterval(() => {
+        // A machine that kept us waiting is not made to catch up with more than a moment.
+        due = Math.max(due, performance.now() - CATCH_UP_MS)
+        for (; due <= performance.now(); due += 1000 / requestsPerSecond) tick()
+      }, TICK_MS)
     },
     async stop() {
       clearInterval(timer)

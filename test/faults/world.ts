@@ -28,11 +28,13 @@ export interface World {
   cluster: Cluster
   readonly gate: Gate
   readonly smtp: SmtpTestServer
+  /** The way of the letters to it. */
+  readonly smtpGate: Gate
   readonly balancer: Balancer
   readonly replicas: ReplicaProcess[]
   readonly client: Client
   readonly traffic: Traffic
-  /** All that was asked since `asked` was last emptied. */
+  /** All that was asked, until somebody empties it. */
   readonly asked: Asked[]
   /** Files that the replicas read their keys from. */
   readonly keyFiles: { readonly jwt: string; readonly server: string }
@@ -63,6 +65,7 @@ export async function createWorld(chance: Chance, requestsPerSecond: number): Pr
     teardown(() => world.cluster.stop())
     const gate = await gateTo({ teardown }, cluster.url)
     const smtp = await createSmtpServer({ teardown })
+    const smtpGate = await gateTo({ teardown }, smtp.url)
     const balancer = await createBalancer()
     teardown(() => balancer.close())
     const keyFiles = { jwt: join(home, 'jwt'), server: join(home, 'server') }
@@ -78,9 +81,10 @@ export async function createWorld(chance: Chance, requestsPerSecond: number): Pr
       DATABASE_URL: gate.url,
       DATABASE_POOL_MAX: String(POOL_MAX),
       PUBLIC_URL: 'http://keyturn.test',
+      JWT_ISSUER: 'http://keyturn.test',
       JWT_SECRETS_FILE: keyFiles.jwt,
       SERVER_SECRETS_FILE: keyFiles.server,
-      SMTP_URL: smtp.url,
+      SMTP_URL: `smtp://127.0.0.1:${new URL(smtpGate.url).port}`,
       EMAIL_VERIFICATION: 'off',
       BCRYPT_COST: '4',
       LOG_LEVEL: 'error',
@@ -88,7 +92,20 @@ export async function createWorld(chance: Chance, requestsPerSecond: number): Pr
       TRUST_PROXY: '127.0.0.1/32',
     }
     const world: World = {
-      ...{ home, chance, cluster, gate, smtp, balancer, replicas, client, asked, keyFiles, settings },
+      ...{
+        home,
+        chance,
+        cluster,
+        gate,
+        smtp,
+        smtpGate,
+        balancer,
+        replicas,
+        client,
+        asked,
+        keyFiles,
+        settings,
+      },
       ...{ teardown, close },
       traffic: createTraffic({ client, chance, requestsPerSecond }),
       async startReplicas(more = {}) {

@@ -80,6 +80,7 @@ const ROOMS: readonly Room[] = [
 const CLOCKS: Readonly<Record<string, string>> = {
   'core/bcrypt-worker.js': 'the time that its own work takes, by which checks of unlike kinds are made alike',
   'app.ts': 'the world that is handed to the core, and that tests replace',
+  'plugins/patience.ts': 'how long one request has waited',
   'plugins/guards.ts': 'the windows of counters that live and die with this process',
   'verify/options.ts': 'the default of an option of createVerifier',
   'verify/testing.ts': 'the default of an option of createTestIssuer',

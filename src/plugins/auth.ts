@@ -2,11 +2,11 @@ import fp from 'fastify-plugin'
 import type { AccessTokens } from '../core/access-token.ts'
 import { createAccessTokens } from '../core/access-token.ts'
 import type { Auth } from '../core/auth.ts'
-import { createAuth } from '../core/auth.ts'
 import type { Passwords } from '../core/password.ts'
 import { createPasswords } from '../core/password.ts'
 import type { Policy } from '../core/policy.ts'
 import type { ServerKeys } from '../core/server-keys.ts'
+import { createPatientAuth } from './patience.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -50,7 +50,7 @@ export const authPlugin = fp<AuthPluginOptions>(
     app.decorate('accessTokens', accessTokens)
     app.decorate(
       'auth',
-      createAuth({
+      createPatientAuth({
         policy,
         keys,
         accounts: app.store.accounts,

@@ -14,6 +14,10 @@ export interface Fault {
   readonly check?: (world: World) => Promise<readonly string[]>
   /** Puts back what the other faults do not expect. */
   readonly after?: (world: World) => Promise<void>
+  /** Nobody uses the service but the fault itself. */
+  readonly isAlone?: true
+  /** Nobody signs in or up meanwhile. */
+  readonly isWithoutHashes?: true
   readonly promise: Promised
 }
 
@@ -25,8 +29,6 @@ export interface Promised {
   readonly recoverWithinMs: number
   /** Nobody is refused, and nobody is left without an answer. */
   readonly refusesNobody?: true
-  /** Nobody uses the service but the fault itself. */
-  readonly isAlone?: true
   /** Requests may be left without an answer: whoever had them has died. */
   readonly mayLeaveUnanswered?: true
   /** Acknowledged writes may be lost: printed, and no figure to reach. */

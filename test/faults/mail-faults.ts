@@ -42,11 +42,14 @@ export const mailFaults: readonly Fault[] = [
     async happen(world) {
       const { smtp } = world
       const before = smtp.stalled
-      // Each of the two lanes of each replica, so that whoever is killed has letters in hand.
+      // Enough for each lane of each replica, so that whoever is killed has letters in hand.
       smtp.script.message.push(...waiting.map(() => 'accept and stall' as const))
       await askForLetters(world, waiting)
       await until('letters are in hand', () => smtp.stalled - before >= waiting.length)
-      await world.startReplicas()
+      await world.killAndStart(0)
+      // The others would wait for their server until they lose patience.
+      await smtp.down()
+      await smtp.up()
     },
     check: (world) => countLetters(world, 2),
     promise: { answerWithinMs: 3000, recoverWithinMs: 2000, mayLeaveUnanswered: true },

@@ -18,9 +18,10 @@ export async function observe(world: World, fault: Fault): Promise<Row> {
   asked.splice(0)
   const lag = monitorEventLoopDelay({ resolution: 10 })
   lag.enable()
-  if (!fault.promise.isAlone) traffic.start()
+  if (!fault.isAlone) traffic.start(fault.isWithoutHashes ? 'without hashes' : 'with hashes')
   await pause(BEFORE_MS)
-  await fault.happen(world)
+  const troubles: string[] = []
+  await fault.happen(world).catch((error: Error) => troubles.push(error.message))
   const restoredAt = performance.now()
   await pause(Math.max(AFTER_MS, fault.promise.recoverWithinMs + 500))
   await traffic.stop()
@@ -30,6 +31,7 @@ export async function observe(world: World, fault: Fault): Promise<Row> {
   const base = () => world.replicas.map(({ url }) => url)
   const losses = await checkLedger({ client: world.client, replicas: base }, traffic.people)
   const complaints = [
+    ...troubles,
     ...((await fault.check?.(world)) ?? []),
     ...(await checkPools(world)),
     ...replicas.flatMap(({ endedByItself, output }) =>
@@ -70,15 +72,13 @@ function judge(
   }
   const miss = (isMissed: boolean, what: string) => isMissed && complaints.push(what)
   miss(seen.length === 0, 'nobody used the service')
-  // What a busy machine keeps our own timers waiting is not the service's doing.
-  miss(
-    row.slowestMs - lagMs > promise.answerWithinMs,
-    `the slowest answer took ${Math.round(row.slowestMs)} ms, where a timer of ours was up to ${Math.round(lagMs)} ms late`,
-  )
-  miss(
-    row.recoveryMs - lagMs > promise.recoverWithinMs,
-    `refused ${Math.round(row.recoveryMs)} ms after it was over`,
-  )
+  // What a busy machine costs a request that needs no database, and a timer of ours, is not the fault's doing.
+  const noiseMs = Math.max(row.slowestCheckMs, lagMs)
+  const beside = `where a status check took up to ${Math.round(row.slowestCheckMs)} ms`
+  const isSlow = row.slowestMs - noiseMs > promise.answerWithinMs
+  miss(isSlow, `the slowest answer, to ${slowestOf(seen)}, took ${Math.round(row.slowestMs)} ms, ${beside}`)
+  const isLate = row.recoveryMs - noiseMs > promise.recoverWithinMs
+  miss(isLate, `refused ${Math.round(row.recoveryMs)} ms after it was over, ${beside}`)
   miss(promise.refusesNobody === true && refused.length > 0, `${refused.length} were refused`)
   miss(promise.mayLeaveUnanswered !== true && unanswered.length > 0, `${unanswered.length} without an answer`)
   for (const { kind, status, code } of [...errors, ...(promise.mayLoseWrites ? [] : others)])
@@ -90,6 +90,11 @@ function judge(
     'a 503 without Retry-After',
   )
   return row
+}
+
+function slowestOf(seen: readonly Asked[]): string {
+  const all = slowest(seen)
+  return seen.filter(({ startedAt, endedAt }) => endedAt - startedAt === all).map(({ kind }) => kind)[0] ?? ''
 }
 
 function slowest(seen: readonly Asked[]): number {

@@ -6,6 +6,7 @@ import { POOL_MAX } from './world.ts'
 
 /** Less than a statement waits for a lock. */
 const HOLD_MS = 900
+const TRIES = 4
 
 const IDLE_IN_TRANSACTION = `
   SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'keyturn' AND state LIKE 'idle in%'`
@@ -27,22 +28,25 @@ export async function checkPools({ cluster, replicas, traffic }: World): Promise
   try {
     const forgotten = await count(IDLE_IN_TRANSACTION)
     if (forgotten > 0) complaints.push(`${forgotten} connections are idle in a transaction`)
-    await client.query('BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE')
+    const all = replicas.length * POOL_MAX
     const askAll = ({ url }: { url: string }) =>
       Array.from({ length: POOL_MAX }, () =>
         ask(url, 'ledger', { path: '/user', access, address: person.address }),
       )
-    const answers = replicas.flatMap(askAll)
-    const end = performance.now() + HOLD_MS
     let most = 0
-    while (most < replicas.length * POOL_MAX && performance.now() < end) {
-      most = Math.max(most, await count(WAITING))
-      await pause(20)
+    // A connection that has leaked is missed each time; one that a busy machine opens late is not.
+    for (let tries = 0; tries < TRIES && most < all; tries += 1) {
+      await client.query('BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE')
+      const answers = replicas.flatMap(askAll)
+      const end = performance.now() + HOLD_MS
+      while (most < all && performance.now() < end) {
+        most = Math.max(most, await count(WAITING))
+        await pause(20)
+      }
+      await client.query('COMMIT')
+      await Promise.all(answers)
     }
-    await client.query('COMMIT')
-    await Promise.all(answers)
-    if (most < replicas.length * POOL_MAX)
-      complaints.push(`of ${replicas.length * POOL_MAX} connections only ${most} can be used`)
+    if (most < all) complaints.push(`of ${all} connections only ${most} can be used`)
   } finally {
     await client.end()
   }

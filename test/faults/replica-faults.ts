@@ -1,10 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { until } from '../helpers/keys.ts'
 import { ask } from './ask.ts'
 import type { Fault } from './fault.ts'
 import { freePort } from './free-port.ts'
 import { startReplica } from './replica-process.ts'
-import type { World } from './world.ts'
 
 /** As in production, where a replica that is told to end waits for the balancer to see it. */
 const PRODUCTION = { NODE_ENV: 'production', PUBLIC_URL: 'https://keyturn.test', BCRYPT_COST: '10' }
@@ -23,7 +21,7 @@ export const replicaFaults: readonly Fault[] = [
       if (victim === undefined) throw new Error('there is no replica')
       await victim.end('SIGKILL')
       await pause(2000)
-      await startAgain(world, 0)
+      await world.killAndStart(0)
     },
     promise: { answerWithinMs: 3000, recoverWithinMs: 2000, mayLeaveUnanswered: true },
   },
@@ -34,10 +32,11 @@ export const replicaFaults: readonly Fault[] = [
       for (const index of world.replicas.keys()) {
         const exit = await world.replicas[index]?.end('SIGTERM')
         if (exit !== 0) throw new Error(`a replica that was told to end has ended with ${exit}`)
-        await startAgain(world, index, PRODUCTION)
+        await world.killAndStart(index, PRODUCTION)
       }
     },
     after: (world) => world.startReplicas(),
+    isWithoutHashes: true,
     promise: { answerWithinMs: 3000, recoverWithinMs: 0, refusesNobody: true },
   },
   {
@@ -74,13 +73,3 @@ export const replicaFaults: readonly Fault[] = [
     promise: { answerWithinMs: 3000, recoverWithinMs: 0, refusesNobody: true },
   },
 ]
-
-async function startAgain(
-  { replicas, settings, balancer }: World,
-  index: number,
-  more: Readonly<Record<string, string>> = {},
-): Promise<void> {
-  const { url = '' } = replicas[index] ?? {}
-  replicas[index] = await startReplica(Number(new URL(url).port), { ...settings, ...more })
-  await until('all replicas are ready', () => balancer.ready === replicas.length)
-}

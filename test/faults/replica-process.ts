@@ -19,12 +19,12 @@ const START_WITHIN_MS = 60_000
 /** Enough to read what went wrong, and not all that three minutes of faults have logged. */
 const OUTPUT_MAX = 20_000
 
-/** Resolves when the replica says that it listens. */
+/** Starts what `npm run build` has built; resolves when the replica says that it listens. */
 export async function startReplica(
   port: number,
   settings: Readonly<Record<string, string>>,
 ): Promise<ReplicaProcess> {
-  const child = spawn(process.execPath, ['--import', './tools/ts.mjs', 'src/server.ts'], {
+  const child = spawn(process.execPath, ['dist/server.js'], {
     env: { PATH: process.env['PATH'], TMPDIR: tmpdir(), PORT: String(port), ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -38,7 +38,8 @@ export async function startReplica(
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`a replica does not start: ${printed}`)), START_WITHIN_MS)
-    child.once('exit', () => reject(new Error(`a replica ended: ${printed}`)))
+    // Not `exit`: its last words come after that.
+    child.once('close', () => reject(new Error(`a replica ended: ${printed}`)))
     child.stdout.on('data', () => {
       if (!printed.includes('Keyturn is ready')) return
       clearTimeout(timer)

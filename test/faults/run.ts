@@ -66,13 +66,12 @@ try {
       const row = await observe(world, fault)
       rows.push(row)
       console.log(show(row))
+      for (const complaint of row.complaints) console.error(`  ${row.fault}: ${complaint}`)
     }
   }
 } finally {
   await world.close()
 }
-for (const { fault, complaints } of rows)
-  for (const complaint of complaints) console.log(`\n${fault}: ${complaint}`)
 const missed = rows.filter(({ complaints }) => complaints.length > 0).length
 console.log(
   `\n${rows.length} faults in ${Math.round((performance.now() - began) / 1000)} s, ${missed} of them missed a figure.`,

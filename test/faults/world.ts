@@ -43,6 +43,8 @@ export interface World {
   teardown(work: () => unknown): void
   /** Ends the replicas there are and starts three with these settings beside the usual ones. */
   startReplicas(settings?: Readonly<Record<string, string>>): Promise<void>
+  /** Starts a replica that has ended again, on its port; with SIGKILL first where it has not. */
+  killAndStart(index: number, settings?: Readonly<Record<string, string>>): Promise<void>
   close(): Promise<void>
 }
 
@@ -114,6 +116,13 @@ export async function createWorld(chance: Chance, requestsPerSecond: number): Pr
         const start = (port: number) => startReplica(port, { ...settings, ...more })
         replicas.push(...(await Promise.all(ports.map(start))))
         balancer.use(ports)
+        await until('all replicas are ready', () => balancer.ready === REPLICAS)
+      },
+      async killAndStart(index, more = {}) {
+        const replica = replicas[index]
+        if (replica === undefined) throw new Error(`there is no replica ${index}`)
+        await replica.end('SIGKILL')
+        replicas[index] = await startReplica(Number(new URL(replica.url).port), { ...settings, ...more })
         await until('all replicas are ready', () => balancer.ready === REPLICAS)
       },
     }

@@ -8,7 +8,7 @@ import { checkPools } from './pools.ts'
 import type { World } from './world.ts'
 
 /** How long clients use the service before the fault, and after it. */
-const BEFORE_MS = 1000
+const BEFORE_MS = 1500
 const AFTER_MS = 2500
 
 /** Has the fault happen while clients use the service, and looks what came of it. */
@@ -21,6 +21,7 @@ export async function observe(world: World, fault: Fault): Promise<Row> {
   if (!fault.isAlone) traffic.start(fault.isWithoutHashes ? 'without hashes' : 'with hashes')
   await pause(BEFORE_MS)
   const troubles: string[] = []
+  const brokeAt = performance.now()
   await fault.happen(world).catch((error: Error) => troubles.push(error.message))
   const restoredAt = performance.now()
   await pause(Math.max(AFTER_MS, fault.promise.recoverWithinMs + 500))
@@ -41,16 +42,21 @@ export async function observe(world: World, fault: Fault): Promise<Row> {
     ...losses.sessions,
   ]
   await fault.after?.(world)
-  return judge(fault, seen, restoredAt, { complaints, losses, lagMs: lag.max / 1e6 })
+  return judge(fault, seen, { complaints, losses, brokeAt, restoredAt, lagMs: lag.max / 1e6 })
 }
 
-function judge(
-  { name, promise }: Fault,
-  seen: readonly Asked[],
-  restoredAt: number,
-  found: { complaints: string[]; losses: Losses; lagMs: number },
-): Row {
-  const { losses, complaints, lagMs } = found
+interface Found {
+  readonly complaints: string[]
+  readonly losses: Losses
+  /** Milliseconds of `performance.now()`. */
+  readonly brokeAt: number
+  readonly restoredAt: number
+  /** By how much a timer of ours was late at the most. */
+  readonly lagMs: number
+}
+
+function judge({ name, promise }: Fault, seen: readonly Asked[], found: Found): Row {
+  const { losses, complaints, lagMs, brokeAt, restoredAt } = found
   const refused = seen.filter(({ status }) => status === 503)
   const unanswered = seen.filter(({ status }) => status === 0)
   const errors = seen.filter(({ status }) => status >= 500 && status !== 503)
@@ -72,9 +78,12 @@ function judge(
   }
   const miss = (isMissed: boolean, what: string) => isMissed && complaints.push(what)
   miss(seen.length === 0, 'nobody used the service')
-  // What a busy machine costs a request that needs no database, and a timer of ours, is not the fault's doing.
-  const noiseMs = Math.max(row.slowestCheckMs, lagMs)
-  const beside = `where a status check took up to ${Math.round(row.slowestCheckMs)} ms`
+  // What the same requests cost while nothing is wrong, and what a timer of ours is late, is not the fault's doing.
+  const calm = seen.filter(
+    ({ startedAt, endedAt }) => endedAt < brokeAt || startedAt > restoredAt + promise.recoverWithinMs,
+  )
+  const noiseMs = Math.max(row.slowestCheckMs, slowest(calm), lagMs)
+  const beside = `where others took up to ${Math.round(noiseMs)} ms without a fault`
   const isSlow = row.slowestMs - noiseMs > promise.answerWithinMs
   miss(isSlow, `the slowest answer, to ${slowestOf(seen)}, took ${Math.round(row.slowestMs)} ms, ${beside}`)
   const isLate = row.recoveryMs - noiseMs > promise.recoverWithinMs

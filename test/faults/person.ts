@@ -141,7 +141,8 @@ export function createClient(base: string, note: (asked: Asked) => void): Client
       })
       if (asked.status === 201) {
         person.isKnown = true
-        person.session = { ...tokensOf(asked), isLeaving: false }
+        // Without tokens where the account was made and its first session was not: its owner signs in.
+        if (asked.body['access'] !== undefined) person.session = { ...tokensOf(asked), isLeaving: false }
       }
       return asked
     },

@@ -3,6 +3,7 @@ import { chanceOf, mixSeed } from '../torture/chance.ts'
 import { diskFaults } from './disk-faults.ts'
 import { failovers } from './failover.ts'
 import type { Fault, Row } from './fault.ts'
+import { manyFaults } from './hundred.ts'
 import { keyFaults } from './key-faults.ts'
 import { listenFaults } from './listen-faults.ts'
 import { mailFaults } from './mail-faults.ts'
@@ -18,6 +19,7 @@ import { createWorld } from './world.ts'
 const FAULTS: readonly Fault[] = [
   ...postgresFaults,
   ...networkFaults,
+  ...manyFaults,
   ...failovers,
   ...diskFaults,
   ...listenFaults,

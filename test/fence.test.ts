@@ -81,6 +81,7 @@ const CLOCKS: Readonly<Record<string, string>> = {
   'core/bcrypt-worker.js': 'the time that its own work takes, by which checks of unlike kinds are made alike',
   'app.ts': 'the world that is handed to the core, and that tests replace',
   'plugins/bcrypt-pool.ts': 'how long a hash waits, for the metrics',
+  'plugins/patience.ts': 'how long one request has waited',
   'plugins/process-metrics.ts': 'how late timers are, for the metrics',
   'verify/options.ts': 'the default of an option of createVerifier',
   'verify/testing.ts': 'the default of an option of createTestIssuer',

@@ -2,12 +2,12 @@ import fp from 'fastify-plugin'
 import type { AccessTokens } from '../core/access-token.ts'
 import { createAccessTokens } from '../core/access-token.ts'
 import type { Auth } from '../core/auth.ts'
-import { createAuth } from '../core/auth.ts'
 import type { Passwords } from '../core/password.ts'
 import { createPasswords } from '../core/password.ts'
 import type { Policy } from '../core/policy.ts'
 import type { ServerKeys } from '../core/server-keys.ts'
 import { createEventWitness } from './event-witness.ts'
+import { createPatientAuth } from './patience.ts'
 import { witnessed } from './witnessed-store.ts'
 
 declare module 'fastify' {
@@ -53,7 +53,7 @@ export const authPlugin = fp<AuthPluginOptions>(
     app.decorate('accessTokens', accessTokens)
     app.decorate(
       'auth',
-      createAuth({
+      createPatientAuth({
         policy,
         keys,
         accounts: store.accounts,

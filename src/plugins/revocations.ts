@@ -8,6 +8,7 @@ import { createRevocationLog } from '../core/revocation-log.ts'
 import { createBell } from '../mail/bell.ts'
 import { openNotices } from '../store/notices.ts'
 import { findRevokedSince } from '../store/revocations.ts'
+import { watchTimeline } from '../store/timeline.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -92,13 +93,24 @@ export const revocationsPlugin = fp<RevocationsPluginOptions>(
     function owe(poll: typeof due): void {
       if (due !== 'minute' && poll !== 'notice') due = poll
     }
+    const timeline = watchTimeline(app.database)
+    /** A database that has lost its last commits is told them again by whoever remembers. */
+    async function writeBack(): Promise<void> {
+      const written = await timeline.settle(() => Array.from(log.after(0), ({ sessionId }) => sessionId))
+      if (written > 0)
+        app.log.warn({ sessions: written }, 'another database answers: revocations written back')
+    }
+
     async function pollAsDue(): Promise<void> {
       const doing = due
       due = 'notice'
       try {
         if (doing === 'minute') await pollAll()
         else await poll(clock, doing === 'second' ? COMMIT_WITHIN_SECONDS : NOTICE_OVERLAP_SECONDS)
+        if (doing === 'minute') timeline.suspect()
+        await writeBack()
       } catch (error) {
+        timeline.suspect()
         // A short look back would not do for the first answer after a while without.
         owe(doing)
         throw error
@@ -116,6 +128,7 @@ export const revocationsPlugin = fp<RevocationsPluginOptions>(
     }
 
     await poll(undefined, keepSeconds)
+    await writeBack()
     const ticking = setInterval(() => {
       ticks += 1
       owe(ticks % POLLS_PER_MINUTE === 0 ? 'minute' : 'second')
@@ -125,8 +138,10 @@ export const revocationsPlugin = fp<RevocationsPluginOptions>(
       url: databaseUrl,
       channel: CHANNEL,
       onNotice: bell.ring,
-      onSilence: (reason) =>
-        app.log.warn({ reason }, 'revocations are polled: nobody listens to the database'),
+      onSilence(reason) {
+        timeline.suspect()
+        app.log.warn({ reason }, 'revocations are polled: nobody listens to the database')
+      },
       tellByPool: (statement) => app.database.pool.query(statement),
       random,
     })

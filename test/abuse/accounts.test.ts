@@ -5,6 +5,7 @@ import { startApp } from '../helpers/app.ts'
 import type { Answer } from '../helpers/client.ts'
 import { bearer, ENCODINGS, get, post, send } from '../helpers/client.ts'
 import { WITH_SERVICE } from '../helpers/service-client.ts'
+import { changedByDeeds } from '../helpers/stored.ts'
 
 /** Groups G, I, J and K of abuse-cases.md, as far as no other test holds them: see README.md here. */
 
@@ -64,15 +65,6 @@ t.test('I5: an address of ten thousand nested groups is refused at once', async 
   }
 })
 
-/** What nobody may end or change by asking for it wrongly. */
-async function living(): Promise<unknown[]> {
-  const { rows } = await pool.query(
-    `SELECT u.*, (SELECT count(*)::int FROM sessions s WHERE s.user_id = u.id AND revoked_at IS NULL) AS sessions
-     FROM users u ORDER BY id`,
-  )
-  return rows
-}
-
 /** Whatever of these were ever part of a statement would end it, or wait, or change every row. */
 const STATEMENTS = [
   "' OR 1=1--",
@@ -90,7 +82,7 @@ t.test('J1: SQL is text, in every field, header, cookie, path and query', async 
   const person = await signedIn(service)
   const known = bearer(person.access)
   await post(`${url}/token`, { username: 'nobody', password: 'x' })
-  const before = await living()
+  const before = await changedByDeeds(pool)
   const asks: Record<string, (text: string) => Promise<Answer>> = {
     'username at /token': (text) => post(`${url}/token`, { username: text, password: 'x' }),
     'password at /token': (text) => post(`${url}/token`, { username: person.username, password: text }),
@@ -124,7 +116,7 @@ t.test('J1: SQL is text, in every field, header, cookie, path and query', async 
     const harmless = constant(await asked('harmless'))
     for (const text of STATEMENTS) t.equal(constant(await asked(text)), harmless, `${where}: ${text}`)
   }
-  t.same(await living(), before, 'no account has changed, and every session lives')
+  t.same(await changedByDeeds(pool), before, 'no account has changed, and every session lives')
 })
 
 t.test('J2: no name in a statement comes from a request', async (t) => {
@@ -143,7 +135,7 @@ t.test('J2: no name in a statement comes from a request', async (t) => {
 
 t.test('J4: an id that is no number, too large, negative or half a word is nobody', async (t) => {
   const { access } = await signedIn(service)
-  const before = await living()
+  const before = await changedByDeeds(pool)
   for (const id of ['x', '99999999999', '-1', '1e3', '%00', '%c0%80', '0', '9'.repeat(400)]) {
     const deleted = await send('DELETE', `${url}/sessions/${id}`, {}, { headers: bearer(access) })
     t.ok([400, 404].includes(deleted.status), `${id}: ${deleted.status}`)
@@ -160,7 +152,7 @@ t.test('J4: an id that is no number, too large, negative or half a word is nobod
       )
     }
   }
-  t.same(await living(), before)
+  t.same(await changedByDeeds(pool), before)
 })
 
 t.test('K2: an address in other letters is the same account, and spaces are no part of one', async (t) => {

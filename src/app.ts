@@ -4,7 +4,6 @@ import fastifyCors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 import Fastify, { LogController } from 'fastify'
 import type { Config } from './config.ts'
-import type { Policy } from './core/policy.ts'
 import { createServerKeys } from './core/server-keys.ts'
 import { createDialects, homeOf, letterLinks, longestAccessTtl, mountDialects } from './dialects/all.ts'
 import { requireAccessToken } from './dialects/bearer.ts'
@@ -13,7 +12,6 @@ import { speakRefusals } from './dialects/dialect.ts'
 import { oauth } from './dialects/oauth/index.ts'
 import { createRefreshCookie } from './dialects/refresh-cookie.ts'
 import { limits } from './limits.ts'
-import { ownMailOf } from './mail/sender.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { bcryptPoolPlugin } from './plugins/bcrypt-pool.ts'
 import { bodies } from './plugins/bodies.ts'
@@ -46,6 +44,7 @@ import { serviceClientsPlugin } from './plugins/service-clients.ts'
 import { sweeperPlugin } from './plugins/sweeper.ts'
 import { unknownPathsPlugin } from './plugins/unknown-paths.ts'
 import { wellKnownPlugin } from './plugins/well-known.ts'
+import { policyOf } from './policy.ts'
 
 /** What the configuration holds once nothing is missing: see `development.ts` for where the rest comes from. */
 export type RunnableConfig = Config & {
@@ -198,22 +197,4 @@ export async function buildApp(
   await mountDialects(app, [{ dialect: oauth(metadata), prefix: '' }, ...mounts], spoken)
   app.setNotFoundHandler(app.answerUnknown(refuse))
   return app
-}
-
-function policyOf(config: Config): Policy {
-  return {
-    accessTtlSeconds: config.accessTtlSeconds,
-    refreshTtlSeconds: config.refreshTtlSeconds,
-    refreshIdleTtlSeconds: config.refreshIdleTtlSeconds,
-    refreshGraceSeconds: config.refreshGraceSeconds,
-    refreshReplay: config.refreshReplay,
-    registration: config.registration,
-    emailVerification: config.emailVerification,
-    passwordMinLength: config.passwordMinLength,
-    bcryptCost: config.bcryptCost,
-    passwordHistory: config.passwordHistory,
-    limitsLogins: config.rateLimit,
-    ownMail: ownMailOf(config.mailFrom),
-    audiences: config.jwtAudienceKeys,
-  }
 }

@@ -31,6 +31,7 @@ const PROCESS = [
   'announce.ts',
   'key-source.ts',
   'limits.ts',
+  'policy.ts',
   'cli.ts',
   'cli/',
 ]

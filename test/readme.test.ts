@@ -234,9 +234,9 @@ const TRANSPORT = new Set([
   ...['content-type', 'content-length', 'date', 'connection', 'keep-alive', 'transfer-encoding', 'location'],
   ...['accept-ranges', 'last-modified'],
 ])
-/** Set by the CORS plugin, or read from requests and never set. */
+/** Set by the CORS plugin, set by a name without a dash, or read from requests and never set. */
 const ELSEWHERE = new Set([
-  ...['access-control-allow-origin', 'access-control-expose-headers'],
+  ...['access-control-allow-origin', 'access-control-expose-headers', 'ratelimit'],
   ...['authorization', 'idempotency-key', 'traceparent'],
 ])
 

@@ -63,8 +63,16 @@ export function usernameKey(username: string): string {
  */
 export function claimedKey(username: string): string {
   const key = usernameKey(username)
-  return key.includes('@') ? `address ${uuidV4()}` : key
+  return key.includes('@') ? `${CLAIMS_NOTHING}${uuidV4()}` : key
 }
+
+/** Whether the key is one that the name has by itself; another was given because the name had gone to somebody else. */
+export function isOwnKey(key: string, username: string): boolean {
+  const plain = usernameKey(username)
+  return key === plain || (key.startsWith(CLAIMS_NOTHING) && plain.includes('@'))
+}
+
+const CLAIMS_NOTHING = 'address '
 
 /** The names and the address of an account as they are kept, with what decides whose they are. */
 export function keptNames({ username, email, firstName, lastName }: Names) {

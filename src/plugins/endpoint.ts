@@ -144,7 +144,6 @@ function addRoute(
 ): void {
   const { guard, body, query, params, headers, answers, summary, description, hidden } = definition
   const { besideRefusal, page, words, documentMaxBytes } = definition
-  const count = app.guards[guard]
   const route: RouteOptions = {
     url,
     method,
@@ -155,9 +154,7 @@ function addRoute(
       ...(words && { words }),
     },
     ...(documentMaxBytes === undefined ? {} : { bodyLimit: documentMaxBytes }),
-    ...(guard === 'token'
-      ? { preValidation: count ?? [] }
-      : { onRequest: guard === 'access_token' ? manner.requireAccessToken : (count ?? []) }),
+    ...(guard === 'access_token' ? { onRequest: manner.requireAccessToken } : app.guards[guard]),
     schema: {
       summary,
       tags: [manner.tag],

@@ -31,8 +31,11 @@ export type GuardName =
   | 'service'
 
 /** Refuses a request that comes too often: @throws AuthError `rate_limited`. */
-export type Guard = (request: FastifyRequest) => Promise<void>
-export type Guards = Readonly<Record<GuardName, Guard | undefined>>
+type Check = (request: FastifyRequest) => Promise<void>
+
+/** What a guard has checked, and when: before the body is read, or after where only the body tells. */
+export type Guard = { readonly onRequest?: Check } | { readonly preValidation?: Check }
+export type Guards = Readonly<Record<GuardName, Guard>>
 
 export interface GuardsPluginOptions {
   /** RATE_LIMIT: off only outside production. */
@@ -56,8 +59,8 @@ export const guardsPlugin = fp<GuardsPluginOptions>(
   async (app, { enabled }) => {
     await app.register(fastifyRateLimit, { global: false })
 
-    const perAddress = (verb: keyof typeof PER_ADDRESS): Guard | undefined => {
-      if (!enabled) return undefined
+    const perAddress = (verb: keyof typeof PER_ADDRESS): { readonly onRequest?: Check } => {
+      if (!enabled) return {}
       // `cache` is read and not typed; without it other addresses push one out after 5,000.
       const options = {
         ...PER_ADDRESS[verb],
@@ -66,22 +69,27 @@ export const guardsPlugin = fp<GuardsPluginOptions>(
         keyGenerator: (request: FastifyRequest) => networkOf(callerOf(request).ip),
       }
       const check = app.createRateLimit(options)
-      return async (request) => {
-        const limit = await check(request)
-        if (!limit.isAllowed && limit.isExceeded) {
-          throw new AuthError('rate_limited', { retryAfterSeconds: limit.ttlInSeconds })
-        }
+      return {
+        async onRequest(request) {
+          const limit = await check(request)
+          if (!limit.isAllowed && limit.isExceeded) {
+            throw new AuthError('rate_limited', { retryAfterSeconds: limit.ttlInSeconds })
+          }
+        },
       }
     }
 
     const login = perAddress('login')
+    const { onRequest: countLogin } = login
     app.decorate('guards', {
-      open: undefined,
-      access_token: undefined,
-      refresh: undefined,
-      service: async (request) => app.serviceClients.check(request),
+      open: {},
+      access_token: {},
+      refresh: {},
+      service: { onRequest: async (request) => app.serviceClients.check(request) },
       login,
-      token: login && (async (request) => (isGrant(request.body) ? undefined : login(request))),
+      token: countLogin
+        ? { preValidation: async (request) => (isGrant(request.body) ? undefined : countLogin(request)) }
+        : {},
       register: perAddress('register'),
       letter: perAddress('letter'),
       link: perAddress('link'),

@@ -55,12 +55,8 @@ function countPolls({ app: { database } }: TestApp): () => number {
 async function startBehindGate(t: Test) {
   const { url: databaseUrl } = await createTestDatabase(t)
   const gate = await gateTo(t, databaseUrl)
-  const config = testConfig(gate.url)
-  const app = await buildApp(config)
-  t.teardown(() => app.close())
-  const url = await app.listen({ host: '127.0.0.1', port: 0 })
-  const service: TestApp = { app, url, config, databaseUrl }
-  return { gate, service, elsewhere: await startApp(t, {}, { beside: service }) }
+  const service = await startApp(t, {}, { databaseUrl: gate.url })
+  return { gate, service, elsewhere: await startApp(t, {}, { databaseUrl }) }
 }
 
 t.test('who signed out is refused here at once, and by every other replica soon', async (t) => {

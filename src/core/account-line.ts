@@ -1,4 +1,4 @@
-import { emailKey, usernameKey } from './identity.ts'
+import { claimedKey, emailKey, usernameKey } from './identity.ts'
 import { remarksOn } from './move-from-django.ts'
 import type { MovedAccount, Moving } from './move-ports.ts'
 import type { PasswordHash, Profile } from './ports.ts'
@@ -63,10 +63,12 @@ function parse(line: string): MovedAccount | undefined {
     MOMENTS.every((name) => value[name] == null || isMoment(value[name]))
   if (!isWhole) return undefined
   const moment = (name: (typeof MOMENTS)[number]) => (value[name] == null ? null : String(value[name]))
+  const isAddress = usernameKey(username) === emailKey(String(email))
   return {
     id,
     username,
-    usernameKey: usernameKey(username),
+    // A name that is the account's own address claims nothing here, wherever it comes from.
+    usernameKey: isAddress ? claimedKey(username) : usernameKey(username),
     usernameShared: shared,
     email: String(email),
     emailKey: emailKey(String(email)),

@@ -1,24 +1,12 @@
-import {
-  emailFaults,
-  emailKey,
-  keptForm,
-  nameFaults,
-  refuseFaults,
-  usernameFaults,
-  usernameKey,
-} from './identity.ts'
+import type { Names } from './identity.ts'
+import { emailFaults, keptNames, nameFaults, refuseFaults, usernameFaults } from './identity.ts'
 import type { OperatorNeeds } from './operator.ts'
 import { passwordFaults } from './password-policy.ts'
 import type { Account, Caller, PasswordHash } from './ports.ts'
 
-export interface NewUser {
-  readonly username: string
-  /** Empty for an account without one. */
-  readonly email: string
+export interface NewUser extends Names {
   /** `undefined` for an account whose owner asks for a password by mail. */
   readonly password: string | undefined
-  readonly firstName: string
-  readonly lastName: string
   readonly roles: readonly string[]
   /** Whether the operator vouches for the address. */
   readonly emailVerified: boolean
@@ -29,6 +17,7 @@ const NO_PASSWORD = '!' as PasswordHash
 
 /**
  * Creates an account at the word of an operator: active at once, whatever REGISTRATION and EMAIL_VERIFICATION say.
+ * An address of the service itself is not refused, as it is to strangers: whoever runs the service may read its mail.
  * @throws AuthError `validation_failed` with every complaint at once, `unavailable`
  */
 export async function createUser(needs: OperatorNeeds, input: NewUser, caller: Caller): Promise<Account> {
@@ -43,15 +32,10 @@ export async function createUser(needs: OperatorNeeds, input: NewUser, caller: C
   })
   const created = await needs.accounts.create(
     {
-      username: keptForm(username),
-      usernameKey: usernameKey(username),
-      email: keptForm(email),
-      emailKey: emailKey(email),
+      ...keptNames(input),
       emailVerified: input.emailVerified && email !== '',
       activated: true,
       passwordHash: password === undefined ? NO_PASSWORD : await needs.passwords.hash(password),
-      firstName: keptForm(firstName),
-      lastName: keptForm(lastName),
       profile: {},
     },
     undefined,

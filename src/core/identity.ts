@@ -32,6 +32,14 @@ const BLANK = 'This field may not be blank.'
 const SPACE_AROUND = 'Remove the space at the beginning or the end.'
 const INVISIBLE = 'Remove the invisible characters.'
 
+/** What an account is called; the address is empty where it has none. */
+export interface Names {
+  readonly username: string
+  readonly email: string
+  readonly firstName: string
+  readonly lastName: string
+}
+
 /** The form in which names and addresses are kept: NFC, so that what looks the same is the same. */
 export function keptForm(text: string): string {
   return text.normalize('NFC')
@@ -55,7 +63,27 @@ export function usernameKey(username: string): string {
  */
 export function claimedKey(username: string): string {
   const key = usernameKey(username)
-  return key.includes('@') ? `address ${uuidV4()}` : key
+  return key.includes('@') ? `${CLAIMS_NOTHING}${uuidV4()}` : key
+}
+
+/** Whether the key is one that the name has by itself; another was given because the name had gone to somebody else. */
+export function isOwnKey(key: string, username: string): boolean {
+  const plain = usernameKey(username)
+  return key === plain || (key.startsWith(CLAIMS_NOTHING) && plain.includes('@'))
+}
+
+const CLAIMS_NOTHING = 'address '
+
+/** The names and the address of an account as they are kept, with what decides whose they are. */
+export function keptNames({ username, email, firstName, lastName }: Names) {
+  return {
+    username: keptForm(username),
+    usernameKey: claimedKey(username),
+    email: keptEmail(email),
+    emailKey: emailKey(email),
+    firstName: keptForm(firstName),
+    lastName: keptForm(lastName),
+  }
 }
 
 /** What decides whether two addresses are the same. Mail always goes to the address as it was stored. */

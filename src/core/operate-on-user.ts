@@ -1,5 +1,5 @@
 import { AuthError } from './errors.ts'
-import { keptForm, refuseFaults, usernameFaults, usernameKey } from './identity.ts'
+import { claimedKey, keptForm, refuseFaults, usernameFaults } from './identity.ts'
 import { assertNewPassword } from './new-password.ts'
 import type { OperatorNeeds } from './operator.ts'
 import { assertPasswordSize } from './password.ts'
@@ -69,7 +69,7 @@ export async function renameUser(
   caller: Caller,
 ): Promise<void> {
   refuseFaults({ username: usernameFaults(username, email) })
-  const fresh = { text: keptForm(username), key: usernameKey(username) }
+  const fresh = { text: keptForm(username), key: claimedKey(username) }
   const rest = { firstName: undefined, lastName: undefined, profile: undefined }
   const renamed = await needs.changes.update(id, { username: fresh, ...rest }, caller)
   if (renamed === 'username_taken') refuseFaults({ username: ['A user with that username already exists.'] })

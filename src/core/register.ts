@@ -3,16 +3,7 @@ import type { FieldErrors } from './errors.ts'
 import { AuthError } from './errors.ts'
 import type { Grant, SessionTerms } from './grant.ts'
 import { makeGrant, newSession } from './grant.ts'
-import {
-  claimedKey,
-  emailKey,
-  keptEmail,
-  keptForm,
-  nameFaults,
-  refuseFaults,
-  usernameFaults,
-  usernameKey,
-} from './identity.ts'
+import { keptNames, nameFaults, refuseFaults, usernameFaults, usernameKey } from './identity.ts'
 import { newEmailFaults } from './own-address.ts'
 import { passwordFaults } from './password-policy.ts'
 import type { Policy } from './policy.ts'
@@ -82,15 +73,10 @@ export async function register(
 
   const trusted = policy.emailVerification === 'off'
   const account: NewAccount = {
-    username: keptForm(input.username),
-    usernameKey: claimedKey(input.username),
-    email: keptEmail(email),
-    emailKey: emailKey(email),
+    ...keptNames(owner),
     emailVerified: trusted && email !== '',
     activated: policy.emailVerification !== 'required',
     passwordHash: await needs.passwords.hash(input.password),
-    firstName: keptForm(input.firstName),
-    lastName: keptForm(input.lastName),
     profile,
   }
   const letter = trusted || email === '' ? undefined : letterCounter(needs.keys, account.emailKey)

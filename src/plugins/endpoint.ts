@@ -15,7 +15,6 @@ import { addOptions } from './options.ts'
 import { withProfileFields } from './profile.ts'
 import type { RefusalCode, Refuse, Wording } from './refusal.ts'
 import { refusal } from './refusal.ts'
-import { within } from './within.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -60,8 +59,6 @@ export interface Action<
   readonly page?: boolean
   /** Takes a JSON text of up to so many bytes as it is, and neither fields nor forms: `request.body` is that text. */
   readonly documentMaxBytes?: number
-  /** How long the answer may take; 0 where that is its own business. 4 s by default, beyond which it is a 503. */
-  readonly answersWithinMs?: number
   /** Left out of the OpenAPI document: for pages. */
   readonly hidden?: boolean
   handle(
@@ -91,9 +88,6 @@ export interface Manner {
   /** For OpenAPI: where clients put the access token, of the schemes in docs.ts. */
   readonly security?: 'access' | 'token'
 }
-
-/** Each thing that an action waits for has a limit of its own; together they must not take for ever either. */
-const ANSWERS_WITHIN_MS = 4000
 
 type Actions = Partial<Record<'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', Action>>
 
@@ -151,8 +145,7 @@ function addRoute(
   definition: Action,
 ): void {
   const { guard, body, query, params, headers, answers, summary, description, hidden } = definition
-  const { besideRefusal, page, words, documentMaxBytes, answersWithinMs = ANSWERS_WITHIN_MS } = definition
-  const count = app.guards[guard]
+  const { besideRefusal, page, words, documentMaxBytes } = definition
   const route: RouteOptions = {
     url,
     method,
@@ -164,9 +157,7 @@ function addRoute(
       ...(words && { words }),
     },
     ...(documentMaxBytes === undefined ? {} : { bodyLimit: documentMaxBytes }),
-    ...(guard === 'token'
-      ? { preValidation: count ?? [] }
-      : { onRequest: guard === 'access_token' ? manner.requireAccessToken : (count ?? []) }),
+    ...(guard === 'access_token' ? { onRequest: manner.requireAccessToken } : app.guards[guard]),
     schema: {
       summary,
       tags: [manner.tag],
@@ -180,11 +171,9 @@ function addRoute(
       ...(guard === 'access_token' ? { security: [{ [manner.security ?? 'access']: [] }] } : {}),
       ...(guard === 'service' ? { security: [{ service: [] }] } : {}),
     },
-    handler(request, reply) {
+    handler: (request, reply) =>
       // Fastify has validated what the action's schemas describe.
-      const answer = definition.handle(request as Parameters<Action['handle']>[0], reply)
-      return answersWithinMs > 0 && answer instanceof Promise ? within(answersWithinMs, answer) : answer
-    },
+      definition.handle(request as Parameters<Action['handle']>[0], reply),
   }
   if (documentMaxBytes === undefined) app.route(route)
   else {

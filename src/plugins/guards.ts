@@ -34,8 +34,11 @@ export type GuardName =
   | 'service'
 
 /** Refuses a request that comes too often: @throws AuthError `rate_limited`. */
-export type Guard = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
-export type Guards = Readonly<Record<GuardName, Guard | undefined>>
+type Check = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
+
+/** What a guard has checked, and when: before the body is read, or after where only the body tells. */
+export type Guard = { readonly onRequest?: Check } | { readonly preValidation?: Check }
+export type Guards = Readonly<Record<GuardName, Guard>>
 
 export interface GuardsPluginOptions {
   /** RATE_LIMIT: off only outside production. */
@@ -61,8 +64,8 @@ export const guardsPlugin = fp<GuardsPluginOptions>(
   async (app, { enabled, ipv6Bits, now }) => {
     await app.register(fastifyRateLimit, { global: false, store: storeBy(now) })
 
-    const perAddress = (verb: keyof typeof PER_ADDRESS): Guard | undefined => {
-      if (!enabled) return undefined
+    const perAddress = (verb: keyof typeof PER_ADDRESS): { readonly onRequest?: Check } => {
+      if (!enabled) return {}
       const limit = PER_ADDRESS[verb]
       const check = app.createRateLimit({
         max: limit.most,
@@ -70,23 +73,31 @@ export const guardsPlugin = fp<GuardsPluginOptions>(
         // Its own would count by `request.ip` as a gateway wrote it, and some add the port of each connection.
         keyGenerator: (request: FastifyRequest) => networkOf(callerOf(request).ip, ipv6Bits),
       })
-      return async (request, reply) => {
-        const found = await check(request)
-        if (found.isAllowed) return
-        if (found.isExceeded) throw limited(limit, found.ttlInSeconds)
-        const { remaining, ttlInSeconds: resetSeconds } = found
-        reply.headers(limitHeaders({ limit, remaining, resetSeconds }))
+      return {
+        async onRequest(request, reply) {
+          const found = await check(request)
+          if (found.isAllowed) return
+          if (found.isExceeded) throw limited(limit, found.ttlInSeconds)
+          const { remaining, ttlInSeconds: resetSeconds } = found
+          reply.headers(limitHeaders({ limit, remaining, resetSeconds }))
+        },
       }
     }
 
     const login = perAddress('login')
+    const { onRequest: countLogin } = login
     app.decorate('guards', {
-      open: undefined,
-      access_token: undefined,
-      refresh: undefined,
-      service: async (request) => app.serviceClients.check(request),
+      open: {},
+      access_token: {},
+      refresh: {},
+      service: { onRequest: async (request) => app.serviceClients.check(request) },
       login,
-      token: login && (async (request, reply) => (isGrant(request.body) ? undefined : login(request, reply))),
+      token: countLogin
+        ? {
+            preValidation: async (request, reply) =>
+              isGrant(request.body) ? undefined : countLogin(request, reply),
+          }
+        : {},
       register: perAddress('register'),
       letter: perAddress('letter'),
       link: perAddress('link'),

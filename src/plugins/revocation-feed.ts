@@ -117,7 +117,6 @@ export const revocationFeedPlugin = fp<RevocationFeedOptions>(
     const follow = action({
       guard: 'service',
       // It waits as long as the caller asked for, and who reads slowly reads on.
-      answersWithinMs: 0,
       summary: 'Which sessions were revoked, for services that verify access tokens themselves.',
       description:
         `Without \`after\` all of those whose access tokens may still be alive; with it, what was learnt since. With \`wait\` (0 to ${WAIT_MAX_SECONDS}` +

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { usernameKey } from '../core/identity.ts'
+import { isOwnKey } from '../core/identity.ts'
 import type { MovedAccount } from '../core/move-ports.ts'
 import type { PasswordHash, Profile } from '../core/ports.ts'
 
@@ -54,8 +54,7 @@ function toMoved(row: Row): MovedAccount {
     id: Number(row.id),
     username: row.username,
     usernameKey: row.username_key,
-    // A key that is not that of the name was given because the name had gone to somebody else.
-    usernameShared: row.username_key !== usernameKey(row.username),
+    usernameShared: !isOwnKey(row.username_key, row.username),
     email: row.email,
     emailKey: row.email_key,
     emailVerifiedAt: row.email_verified_at,

@@ -16,7 +16,6 @@ import { get, post } from '../helpers/client.ts'
 import { gateTo } from '../helpers/gate.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { connectTo, pipeline, rawPost, readAll, statusesIn } from '../helpers/raw.ts'
-import { startThrough } from '../helpers/replicas.ts'
 
 /** Group E of abuse-cases.md, as far as test/canonical/guards.test.ts and its neighbours do not ask for it. */
 
@@ -212,7 +211,11 @@ t.test(
 t.test('E14: without its counters nobody signs in, and status checks go on', async (t) => {
   const { url } = await createTestDatabase(t)
   const gate = await gateTo(t, url)
-  const behind = await startThrough(t, gate.url, { RATE_LIMIT: 'on', EMAIL_VERIFICATION: 'optional' })
+  const behind = await startApp(
+    t,
+    { RATE_LIMIT: 'on', EMAIL_VERIFICATION: 'optional' },
+    { databaseUrl: gate.url },
+  )
   const person = await signedIn(behind)
   gate.shut()
   const began = performance.now()

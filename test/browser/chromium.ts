@@ -1,11 +1,9 @@
-import { createServer } from 'node:net'
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
 import { chromium } from 'playwright-core'
-import { buildApp } from '../../src/app.ts'
 import type { Settings, TestApp } from '../helpers/app.ts'
-import { testConfig } from '../helpers/app.ts'
+import { startApp } from '../helpers/app.ts'
+import { freePort } from '../helpers/free-port.ts'
 import type { Teardown } from '../helpers/postgres.ts'
-import { createTestDatabase } from '../helpers/postgres.ts'
 
 const ARGUMENTS = [
   '--no-sandbox',
@@ -50,22 +48,7 @@ export async function openWindow(
 
 /** A service whose links lead to where it really listens: `localhost`, which browsers trust without TLS. */
 export async function startReachable(t: Teardown, settings: Settings = {}): Promise<TestApp> {
-  const { url: databaseUrl } = await createTestDatabase(t)
-  const port = await freePort()
+  const port = await freePort('localhost')
   const url = `http://localhost:${port}`
-  const config = testConfig(databaseUrl, { PUBLIC_URL: url, ...settings })
-  const app = await buildApp(config)
-  t.teardown(() => app.close())
-  await app.listen({ host: 'localhost', port })
-  return { app, url, config, databaseUrl }
-}
-
-export async function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject)
-    server.listen(0, 'localhost', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
+  return { ...(await startApp(t, { PUBLIC_URL: url, ...settings }, { host: 'localhost', port })), url }
 }

@@ -5,8 +5,9 @@ import type { Person } from '../helpers/accounts.ts'
 import { somebody } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { post } from '../helpers/client.ts'
+import { freePort } from '../helpers/free-port.ts'
 import type { Teardown } from '../helpers/postgres.ts'
-import { freePort, openBrowser, openWindow, startReachable } from './chromium.ts'
+import { openBrowser, openWindow, startReachable } from './chromium.ts'
 
 const NAME = '__Host-keyturn_refresh'
 
@@ -56,7 +57,7 @@ async function sessionsOf(service: TestApp): Promise<unknown[]> {
 
 t.test('REFRESH_COOKIE, from a page on another port', async (t) => {
   const browser = await openBrowser(t)
-  const app = await startPages(t, 'localhost', await freePort())
+  const app = await startPages(t, 'localhost', await freePort('localhost'))
   const service = await startReachable(t, {
     REFRESH_COOKIE: 'on',
     CORS_ORIGINS: app,
@@ -132,7 +133,7 @@ t.test('REFRESH_COOKIE, from a page on another port', async (t) => {
   })
 
   await t.test('pages that are not allowed change nothing, by script or by form', async (t) => {
-    const neighbour = await startPages(t, 'localhost', await freePort())
+    const neighbour = await startPages(t, 'localhost', await freePort('localhost'))
     const stranger = await startPages(t, '127.0.0.1', await freePort())
     const { context, person } = await signedInWindow()
     const before = await sessionsOf(service)

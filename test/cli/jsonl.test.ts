@@ -61,6 +61,31 @@ t.test('what is exported with its hashes comes back without loss', async (t) => 
   t.match(JSON.parse(again.stdout), { read: 2499, imported: 0, present: 2499 })
 })
 
+t.test(
+  'whose name is the address of the account shares no name, and claims none where it goes',
+  async (t) => {
+    const from = await createTestDatabase(t)
+    const to = await createTestDatabase(t)
+    await from.pool.query(`
+    INSERT INTO users (id, username, username_key, email, email_key, email_verified_at, password_hash, first_name,
+                       last_name, activated_at)
+    SELECT id, 'Ada@example.org', 'address ' || gen_random_uuid(), 'Ada@example.org', 'ada@example.org', verified,
+           '!', '', '', now()
+    FROM (VALUES (1, NULL), (2, now())) AS t (id, verified)`)
+    const { stdout } = await keyturn(['export', 'jsonl'], { DATABASE_URL: from.url })
+    t.notMatch(stdout, /username_shared/)
+    const ran = await keyturn(['import', 'jsonl', '--from', '-', '--json'], { DATABASE_URL: to.url }, stdout)
+    const { imported, remarks } = JSON.parse(ran.stdout)
+    t.equal(imported, 2)
+    t.notHas(remarks, { username_shared: {} })
+    const { rows } = await to.pool.query('SELECT username_key, email_verified_at FROM users ORDER BY id')
+    t.match(rows, [
+      { username_key: /^address /, email_verified_at: null },
+      { username_key: /^address /, email_verified_at: Date },
+    ])
+  },
+)
+
 t.test('hashes leave only into a file of your own, and only if you say so', async (t) => {
   const from = await createTestDatabase(t)
   await fill(from.pool)

@@ -7,9 +7,9 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { migrate } from '../../src/store/migrate.ts'
+import { startApp } from '../helpers/app.ts'
 import { gateTo } from '../helpers/gate.ts'
 import { until } from '../helpers/keys.ts'
-import { startThrough } from '../helpers/replicas.ts'
 import { chanceOf } from '../torture/chance.ts'
 import type { Asked } from './ask.ts'
 import { createPrimary } from './cluster.ts'
@@ -38,10 +38,14 @@ t.test('the short form of `npm run faults`: one process, one database of its own
     },
   })
   const chance = chanceOf(SEED)
-  const { app, url } = await startThrough(t, gate.url, {
-    EMAIL_VERIFICATION: 'off',
-    DATABASE_POOL_MAX: '5',
-  })
+  const { app, url } = await startApp(
+    t,
+    {
+      EMAIL_VERIFICATION: 'off',
+      DATABASE_POOL_MAX: '5',
+    },
+    { databaseUrl: gate.url },
+  )
   const { pool } = app.database
   const asked: Asked[] = []
   const client = createClient(url, (one) => asked.push(one))

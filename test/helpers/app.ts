@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import type { Test } from 'tap'
 import type { RunnableConfig, World } from '../../src/app.ts'
 import { buildApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { keySourceOf } from '../../src/key-source.ts'
 import type { KeySource } from '../../src/plugins/key-reload.ts'
+import type { Teardown } from './postgres.ts'
 import { createTestDatabase, patiently } from './postgres.ts'
 import { logOfTest } from './run-log.ts'
 
@@ -70,22 +70,28 @@ export function buildTestApp(
 export interface StartOptions {
   /** A second replica of this one, on its database. */
   readonly beside?: TestApp
+  /** The database, by this very URL. */
+  readonly databaseUrl?: string
+  readonly host?: string
+  /** By default any. */
+  readonly port?: number
   /** Waits for a lock that the test holds, on a machine however busy. */
   readonly patient?: boolean
   readonly world?: World
 }
 
-/** A service over real HTTP on a database of its own, or on that of `beside`. */
+/** A service over real HTTP, on a database of its own unless `options` name one. */
 export async function startApp(
-  t: Test,
+  t: Teardown,
   settings: Settings = {},
-  { beside, patient = false, world }: StartOptions = {},
+  options: StartOptions = {},
 ): Promise<TestApp> {
-  const url = beside?.databaseUrl ?? (await createTestDatabase(t)).url
+  const { beside, host = '127.0.0.1', port = 0, patient = false, world } = options
+  const url = options.databaseUrl ?? beside?.databaseUrl ?? (await createTestDatabase(t)).url
   const databaseUrl = patient ? patiently(url) : url
   const config = testConfig(databaseUrl, settings)
   const keySource = keySourceOf(config, testEnvironment(databaseUrl, settings))
   const app = await buildTestApp(config, { ...(world && { world }), keySource })
   t.teardown(() => app.close())
-  return { app, url: await app.listen({ host: '127.0.0.1', port: 0 }), config, databaseUrl }
+  return { app, url: await app.listen({ host, port }), config, databaseUrl }
 }

@@ -8,6 +8,7 @@ import {
   sign,
 } from 'node:crypto'
 import type { Algorithm } from './keys.ts'
+import { newPrivateKey } from './keys.ts'
 
 /** The key that good tokens are signed with, as an attacker could hold it who has stolen it. */
 export interface ForgersKey {
@@ -222,7 +223,8 @@ export function forgedTokens(good: string, key: ForgersKey, nowSeconds: number):
     const payload = parts.payload.slice(0, index) + swapped + parts.payload.slice(index + 1)
     add('A41', `character ${index} of the payload`, `${parts.header}.${payload}.${parts.signature}`)
   }
-  const other = otherKey(key.algorithm)
+  const other =
+    key.algorithm === 'HS256' ? createSecretKey(Buffer.alloc(32, 7)) : newPrivateKey(key.algorithm)
   const input = `${parts.header}.${parts.payload}`
   add('A38', 'another key of the same kid', `${input}.${signInput({ ...key, key: other }, input)}`)
   return forged
@@ -295,19 +297,6 @@ function embeddedKey() {
       x5c: [publicKey.export({ type: 'spki', format: 'der' }).toString('base64')],
     },
     sign: (input: string) => sign(null, Buffer.from(input), own).toString('base64url'),
-  }
-}
-
-function otherKey(algorithm: Algorithm): KeyObject {
-  switch (algorithm) {
-    case 'HS256':
-      return createSecretKey(Buffer.alloc(32, 7))
-    case 'EdDSA':
-      return generateKeyPairSync('ed25519').privateKey
-    case 'ES256':
-      return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
-    case 'RS256':
-      return generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
   }
 }
 

@@ -19,7 +19,7 @@ export function newPrivateJwk(algorithm: PrivateAlgorithm, kid: string): Record<
   return { ...newPrivateKey(algorithm).export({ format: 'jwk' }), kid, alg: algorithm, use: 'sig' }
 }
 
-function newPrivateKey(algorithm: PrivateAlgorithm): KeyObject {
+export function newPrivateKey(algorithm: PrivateAlgorithm): KeyObject {
   switch (algorithm) {
     case 'EdDSA':
       return generateKeyPairSync('ed25519').privateKey

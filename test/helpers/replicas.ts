@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import type { Settings, TestApp } from './app.ts'
-import { buildTestApp, testConfig } from './app.ts'
+import { startApp } from './app.ts'
 import { get } from './client.ts'
 import type { GateOptions } from './gate.ts'
 import { gateTo } from './gate.ts'
@@ -19,14 +19,6 @@ export async function untilListening(services: readonly TestApp[], wanted = 1): 
     while ((await metricOf(service, 'keyturn_revocations_listening')) !== wanted) await pause(20)
 }
 
-/** A replica that reaches the database by this very URL. */
-export async function startThrough(t: Test, databaseUrl: string, settings: Settings = {}): Promise<TestApp> {
-  const config = testConfig(databaseUrl, settings)
-  const app = await buildTestApp(config)
-  t.teardown(() => app.close())
-  return { app, url: await app.listen({ host: '127.0.0.1', port: 0 }), config, databaseUrl }
-}
-
 /** Two replicas, the second of which reaches the database through a gate that does something to the bytes. */
 export async function startBehind(
   t: Test,
@@ -35,7 +27,10 @@ export async function startBehind(
 ): Promise<[here: TestApp, there: TestApp]> {
   const { url } = await createTestDatabase(t)
   const gate = await gateTo(t, url, options)
-  return [await startThrough(t, url, settings), await startThrough(t, gate.url, settings)]
+  return [
+    await startApp(t, settings, { databaseUrl: url }),
+    await startApp(t, settings, { databaseUrl: gate.url }),
+  ]
 }
 
 /** The server's own answer to the opening of a connection, with another backend in it: what a pooler says. */

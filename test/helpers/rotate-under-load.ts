@@ -7,6 +7,7 @@ import { decodeProtectedHeader } from 'jose'
 import type { Test } from 'tap'
 import { tokensOf } from './accounts.ts'
 import { get, post } from './client.ts'
+import { freePort } from './free-port.ts'
 import { directory, newSecret, replaceFile, until } from './keys.ts'
 import { createTestDatabase } from './postgres.ts'
 
@@ -167,13 +168,4 @@ export async function rotateUnderLoad(t: Test, ring: RotatedRing): Promise<void>
     ids.map((id) => [id, null]),
   )
   t.equal((await get(`${urls[0]}/check-auth-status`, firsts[0]?.access)).status, 401, 'the old key is gone')
-}
-
-async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net')
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  return typeof address === 'object' && address !== null ? address.port : 0
 }

@@ -8,6 +8,7 @@ import t from 'tap'
 import { TEST_SECRETS } from '../helpers/app.ts'
 import { bareEnvironment, ROOT } from '../helpers/cli.ts'
 import { fillDjango, ONE_OF_EACH } from '../helpers/django.ts'
+import { freePort } from '../helpers/free-port.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
 const SHOWN = {
@@ -165,14 +166,4 @@ function isReady(port: string): Promise<boolean> {
     ({ ok }) => ok,
     () => false,
   )
-}
-
-async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net')
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (typeof address !== 'object' || address === null) throw new Error('no port')
-  return address.port
 }

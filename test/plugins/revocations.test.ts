@@ -8,7 +8,7 @@ import { metricsPlugin } from '../../src/plugins/metrics.ts'
 import { revocationsPlugin } from '../../src/plugins/revocations.ts'
 import { register, signedIn, signIn } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
-import { buildTestApp, startApp, testConfig } from '../helpers/app.ts'
+import { startApp, testConfig } from '../helpers/app.ts'
 import { bearer, get, post } from '../helpers/client.ts'
 import { gateTo } from '../helpers/gate.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -55,12 +55,8 @@ function countPolls({ app: { database } }: TestApp): () => number {
 async function startBehindGate(t: Test) {
   const { url: databaseUrl } = await createTestDatabase(t)
   const gate = await gateTo(t, databaseUrl)
-  const config = testConfig(gate.url)
-  const app = await buildTestApp(config)
-  t.teardown(() => app.close())
-  const url = await app.listen({ host: '127.0.0.1', port: 0 })
-  const service: TestApp = { app, url, config, databaseUrl }
-  return { gate, service, elsewhere: await startApp(t, {}, { beside: service }) }
+  const service = await startApp(t, {}, { databaseUrl: gate.url })
+  return { gate, service, elsewhere: await startApp(t, {}, { databaseUrl }) }
 }
 
 t.test('who signed out is refused here at once, and by every other replica soon', async (t) => {

@@ -11,14 +11,7 @@ import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
 import { bearer, get, post, untilAnswered } from '../helpers/client.ts'
 import { gateTo } from '../helpers/gate.ts'
-import {
-  metricOf,
-  pause,
-  startBehind,
-  startThrough,
-  untilListening,
-  withOtherBackend,
-} from '../helpers/replicas.ts'
+import { metricOf, pause, startBehind, untilListening, withOtherBackend } from '../helpers/replicas.ts'
 
 /** How long after a sign-out here the token is refused there, in milliseconds. */
 async function reach(here: TestApp, there: TestApp, person: Person): Promise<number> {
@@ -67,7 +60,8 @@ t.test('after Postgres was restarted a sign-out reaches every replica as before'
   t.teardown(() => before.stop())
   await migrate(before.url)
   const gate = await gateTo(t, before.url)
-  const [here, there] = [await startThrough(t, gate.url), await startThrough(t, gate.url)]
+  const here = await startApp(t, {}, { databaseUrl: gate.url })
+  const there = await startApp(t, {}, { beside: here })
   await untilListening([here, there])
   const person = await register(here)
   t.ok((await reach(here, there, person)) < 1000)

@@ -192,9 +192,11 @@ t.test('a refresh waits for whoever holds its row for a moment', async (t) => {
   const { refresh } = await signedIn(service)
   const { pool } = service.app.database
   const holder = await beginElsewhere(t, pool, 'SELECT FROM sessions FOR UPDATE')
+  let received = 0
+  service.app.server.on('request', () => (received += 1))
   const answers = Array.from({ length: 10 }, () => post(`${service.url}/refresh`, { refresh }))
   await untilWaiting(pool)
-  await new Promise((resolve) => setTimeout(resolve, 100))
+  while (received < 10) await new Promise((resolve) => setImmediate(resolve))
   await holder.commit()
   const statuses = (await Promise.all(answers)).map(({ status }) => status)
   t.same(statuses, Array(10).fill(200))

@@ -11,7 +11,7 @@ import type { TestApp } from '../helpers/app.ts'
 import { startApp, TEST_SECRETS } from '../helpers/app.ts'
 import { bearer, get, post } from '../helpers/client.ts'
 import { gateTo } from '../helpers/gate.ts'
-import { pause, startBehind, startThrough, untilListening, withOtherBackend } from '../helpers/replicas.ts'
+import { pause, startBehind, untilListening, withOtherBackend } from '../helpers/replicas.ts'
 import { SERVICE, WITH_SERVICE } from '../helpers/service-client.ts'
 import type { VerifierProcess } from '../helpers/verifier-process.ts'
 import { startVerifier } from '../helpers/verifier-process.ts'
@@ -89,8 +89,8 @@ t.test('a service keeps what it knows while Postgres is restarted, and goes on t
   t.teardown(() => before.stop())
   await migrate(before.url)
   const gate = await gateTo(t, before.url)
-  const here = await startThrough(t, gate.url, WITH_SERVICE)
-  const there = await startThrough(t, gate.url, WITH_SERVICE)
+  const here = await startApp(t, WITH_SERVICE, { databaseUrl: gate.url })
+  const there = await startApp(t, WITH_SERVICE, { databaseUrl: gate.url })
   await untilListening([here, there])
   const [person, verifier] = [await register(here), await follow(t, there)]
   const [out, living] = [await signIn(here, person), await signIn(here, person)]

@@ -29,7 +29,6 @@ export const checkAuthStatusAction = action({
     'From the token alone, so it may be polled. X-Auth-User-Id, X-Auth-Username (percent-encoded UTF-8) and' +
     ' X-Auth-Roles say the same in headers, for nginx auth_request, Traefik or Caddy.',
   // It waits for nothing, and is asked more often than all else together.
-  answersWithinMs: 0,
   answers: withProblems({ 200: Status }),
   besideRefusal: { is_authenticated: false },
   handle(request, reply) {

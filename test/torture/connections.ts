@@ -19,12 +19,13 @@ export interface HttpRequest {
 }
 
 export interface Connections {
-  /** `undefined` where no answer came: no connection, one that broke, silence. */
+  /** `undefined` where the connection could not be made or broke. @throws Error after minutes of silence */
   ask(request: HttpRequest): Promise<HttpAnswer | undefined>
   close(): void
 }
 
-const PATIENCE_MS = 20_000
+/** Beyond any timeout of the server: a request that is given up may still be served when virtual time has gone on. */
+const PATIENCE_MS = 180_000
 
 /**
  * HTTP/1.1 to one address, as cheap as Node allows: a million requests are to leave the cores to the server. At most
@@ -79,7 +80,7 @@ export function connectionsTo(port: number, most: number): Connections {
 }
 
 function converse(socket: Socket, request: HttpRequest): Promise<HttpAnswer | undefined> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let text = ''
     const end = (answer: HttpAnswer | undefined) => {
       clearTimeout(impatient)
@@ -93,7 +94,7 @@ function converse(socket: Socket, request: HttpRequest): Promise<HttpAnswer | un
       const answer = request.isCut ? startOf(text) : wholeOf(text)
       if (answer !== undefined) end(answer)
     }
-    const impatient = setTimeout(silence, PATIENCE_MS)
+    const impatient = setTimeout(() => reject(new Error('the server is silent')), PATIENCE_MS)
     socket.on('data', heard)
     socket.on('close', silence)
     socket.write(textOf(request))

@@ -12,10 +12,8 @@ export interface Deaths {
   end(): void
 }
 
-/** A round begins when of those who are there so many wait for it. */
-const SHARE = 0.5
-
-export function createDeaths(replicas: readonly KeyturnReplica[]): Deaths {
+/** @param share a round begins when of those who are there so many wait for it, from 0 to 1 */
+export function createDeaths(replicas: readonly KeyturnReplica[], share: number): Deaths {
   let there = 0
   let isRunning = false
   let doomed: (Doomed & { readonly replica: number })[] = []
@@ -25,20 +23,23 @@ export function createDeaths(replicas: readonly KeyturnReplica[]): Deaths {
     isRunning = true
     const now = doomed
     doomed = []
-    for (const [index, replica] of replicas.entries()) {
-      const its = now.filter((one) => one.replica % replicas.length === index)
-      if (its.length > 0) await replica.replace(its)
+    try {
+      // One after another: a session with two replicas is to find the other one there.
+      for (const [index, replica] of replicas.entries()) {
+        const its = now.filter((one) => one.replica % replicas.length === index)
+        if (its.length > 0) await replica.replace(its)
+      }
+    } catch (error) {
+      defect = error
+      for (const { reject } of [...now, ...doomed]) reject(error)
     }
     isRunning = false
     look()
   }
 
   function look(): void {
-    if (isRunning || doomed.length === 0 || doomed.length < there * SHARE) return
-    run().catch((error) => {
-      defect = error
-      for (const { reject } of doomed) reject(error)
-    })
+    const isWorthIt = doomed.length > 0 && doomed.length >= there * share
+    if (isWorthIt && !isRunning && defect === undefined) void run()
   }
 
   return {

@@ -17,7 +17,13 @@ const ACCOUNTS = 64
 /** Hashes take a while, and Keyturn refuses to gather more than a few seconds' worth of them. */
 const SIGN_INS_AT_ONCE = 16
 /** Enough of them that a replica is replaced for many schedules at once, and a second's wait of one costs nothing. */
-const CONCURRENCY = 2000
+const EFFORT = { concurrency: 2000, deathShare: 0.5 }
+
+export interface KeyturnOptions {
+  readonly concurrency: number
+  /** Of the schedules under way, how many are to wait for a process to die before it does. */
+  readonly deathShare: number
+}
 
 /** Keyturn with a PostgreSQL of its own, which ends with it. */
 export const openAdapter: OpenAdapter = async () => {
@@ -31,7 +37,7 @@ export const openAdapter: OpenAdapter = async () => {
   }
   try {
     await migrate(postgres.url)
-    const adapter = await openKeyturn(postgres.url, CONCURRENCY)
+    const adapter = await openKeyturn(postgres.url, EFFORT)
     return { ...adapter, close: () => adapter.close().finally(close) }
   } catch (error) {
     await close()
@@ -40,7 +46,10 @@ export const openAdapter: OpenAdapter = async () => {
 }
 
 /** Two replicas of Keyturn, each a process of its own, on a migrated and empty database. */
-export async function openKeyturn(databaseUrl: string, concurrency: number): Promise<Adapter> {
+export async function openKeyturn(
+  databaseUrl: string,
+  { concurrency, deathShare }: KeyturnOptions,
+): Promise<Adapter> {
   const rows = await openRows(databaseUrl)
   const replicas: KeyturnReplica[] = []
   const close = async () => {
@@ -54,7 +63,7 @@ export async function openKeyturn(databaseUrl: string, concurrency: number): Pro
     const accounts = Array.from({ length: Math.min(ACCOUNTS, concurrency) }, (_, n) => `torture${n}`)
     for (const account of accounts) await signUp(first, account)
 
-    const deaths = createDeaths(replicas)
+    const deaths = createDeaths(replicas, deathShare)
     const inTurn = inTurns(SIGN_INS_AT_ONCE)
     let opened = 0
     return {

@@ -83,6 +83,7 @@ export function subjectOf({ stage, seat, account, replicas, rows, deaths, inTurn
 
   const subject: Subject = {
     async signIn(at) {
+      if (sessionId !== '') throw new Error('a schedule has one session')
       const tokens = await inTurn(() => signIn(replicaOf(0), account, at))
       agedTo = Math.round(at)
       sessionId = sessionOf(tokens.access)

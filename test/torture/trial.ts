@@ -21,6 +21,13 @@ export interface Trial {
   readonly log: readonly string[]
 }
 
+/** Schedule `n` of a family: the same one each time. */
+export function drawSchedule(family: number, seed: number, n: number): Schedule {
+  const drawn = FAMILIES[family]
+  if (drawn === undefined) throw new Error(`there is no family ${family}`)
+  return drawn.draw(chanceOf(mixSeed(seed, family, n)))
+}
+
 /** Runs schedule `n` of a family against a server, to its end. */
 export async function tryServer(
   adapter: Adapter,
@@ -29,10 +36,8 @@ export async function tryServer(
   n: number,
   keepsLog = false,
 ): Promise<Trial> {
-  const drawn = FAMILIES[family]
-  if (drawn === undefined) throw new Error(`there is no family ${family}`)
   const own = mixSeed(seed, family, n)
-  const schedule = drawn.draw(chanceOf(own))
+  const schedule = drawSchedule(family, seed, n)
   const world = createWorld(START, keepsLog)
   const ledger = createLedger(world, adapter.lives)
   const terms = {

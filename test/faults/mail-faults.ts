@@ -34,6 +34,7 @@ export const mailFaults: readonly Fault[] = [
       smtpGate.delay(0)
     },
     check: (world) => countLetters(world, 1),
+    isWithoutHashes: true,
     promise: { answerWithinMs: 3000, recoverWithinMs: 0, refusesNobody: true },
   },
   {

@@ -16,7 +16,7 @@ export interface Fault {
   readonly after?: (world: World) => Promise<void>
   /** Nobody uses the service but the fault itself. */
   readonly isAlone?: true
-  /** Nobody signs in or up meanwhile. */
+  /** Nobody signs in or up meanwhile: the queue of hashes refuses where a machine is busy, whatever else goes wrong. */
   readonly isWithoutHashes?: true
   readonly promise: Promised
 }

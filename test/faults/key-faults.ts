@@ -37,6 +37,7 @@ export const keyFaults: readonly Fault[] = [
         oldKids.every((kid) => !text.includes(`kid="${kid}"`)),
       )
     },
+    isWithoutHashes: true,
     promise: { answerWithinMs: 3000, recoverWithinMs: 0, refusesNobody: true },
   },
 ]

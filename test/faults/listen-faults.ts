@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { until } from '../helpers/keys.ts'
 import { ask } from './ask.ts'
 import type { Fault } from './fault.ts'
 import { newPerson } from './person.ts'
@@ -29,7 +30,7 @@ export const listenFaults: readonly Fault[] = [
       slowestMs = 0
       for (const person of people) {
         const access = person.session?.access ?? ''
-        await client.logOut(person)
+        await until('the logout is acknowledged', async () => (await client.logOut(person)).status === 200)
         slowestMs = Math.max(slowestMs, await untilEverywhere(world, access, person.address))
       }
       isOver = true
@@ -39,6 +40,7 @@ export const listenFaults: readonly Fault[] = [
       const took = `a logout took ${Math.round(slowestMs)} ms to reach every replica`
       return slowestMs > REACHES_WITHIN_MS ? [took] : []
     },
+    isWithoutHashes: true,
     promise: { answerWithinMs: 3000, recoverWithinMs: 0, refusesNobody: true },
   },
 ]

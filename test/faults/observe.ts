@@ -84,7 +84,7 @@ function judge({ name, promise }: Fault, seen: readonly Asked[], found: Found): 
   )
   const noiseMs = Math.max(row.slowestCheckMs, slowest(calm), lagMs)
   const beside = `where others took up to ${Math.round(noiseMs)} ms without a fault`
-  const isSlow = row.slowestMs - noiseMs > promise.answerWithinMs
+  const isSlow = Math.max(0, ...seen.map(withoutQueue)) - noiseMs > promise.answerWithinMs
   miss(isSlow, `the slowest answer, to ${slowestOf(seen)}, took ${Math.round(row.slowestMs)} ms, ${beside}`)
   const isLate = row.recoveryMs - noiseMs > promise.recoverWithinMs
   miss(isLate, `refused ${Math.round(row.recoveryMs)} ms after it was over, ${beside}`)
@@ -99,6 +99,17 @@ function judge({ name, promise }: Fault, seen: readonly Asked[], found: Found): 
     'a 503 without Retry-After',
   )
   return row
+}
+
+/** What each hash may wait for its turn (`plugins/bcrypt-pool.ts`), whatever else goes wrong. */
+const IN_QUEUE_MS: Partial<Record<Asked['kind'], number>> = {
+  login: 2000,
+  register: 2000,
+  'change password': 4000,
+}
+
+function withoutQueue({ kind, startedAt, endedAt }: Asked): number {
+  return endedAt - startedAt - (IN_QUEUE_MS[kind] ?? 0)
 }
 
 function slowestOf(seen: readonly Asked[]): string {

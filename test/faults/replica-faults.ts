@@ -70,6 +70,7 @@ export const replicaFaults: readonly Fault[] = [
           : ['the migrations were not applied once']),
       ]
     },
+    isWithoutHashes: true,
     promise: { answerWithinMs: 3000, recoverWithinMs: 0, refusesNobody: true },
   },
 ]

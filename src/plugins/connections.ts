@@ -10,17 +10,30 @@ const REQUESTS_MAX = 1000
 /** How long, once the service is closing, a connection has to come forward with its request. */
 const COME_FORWARD_MS = 1000
 
+/** How long an answer may lie there without its reader taking any more of it; the largest of one piece has 200 KB. */
+const TAKEN_WITHIN_MS = 60_000
+
+export interface ConnectionsPluginOptions {
+  readonly takenWithinMs?: number
+}
+
 /**
- * Closes what Node leaves open when the service closes: connections that have never had an answer, as browsers and
- * load balancers open them in advance, and those that stop halfway through a header. Its own limits for them end
- * with the server, and each of them would hold it up until the socket times out.
+ * Ends what Node leaves open. When the service closes: connections that have never had an answer, as browsers and
+ * load balancers open them in advance, and those that stop halfway through a header; Node's own limits for them end
+ * with the server, and each of them would hold it up until the socket times out. At any time: who has brought many
+ * requests, and who does not take his answer, for whom Node has no limit as long as he takes a byte now and then.
  */
-export const connectionsPlugin = fp(
-  async (app) => {
+export const connectionsPlugin = fp<ConnectionsPluginOptions>(
+  async (app, { takenWithinMs = TAKEN_WITHIN_MS }) => {
     const withoutRequest = new Set<Socket>()
+    const open = new Set<Socket>()
     app.server.on('connection', (socket) => {
+      open.add(socket)
       withoutRequest.add(socket)
-      socket.once('close', () => withoutRequest.delete(socket))
+      socket.once('close', () => {
+        open.delete(socket)
+        withoutRequest.delete(socket)
+      })
     })
     const brought = new WeakMap<Socket, number>()
     // Before the answer, which may be made at once.
@@ -33,7 +46,19 @@ export const connectionsPlugin = fp(
       withoutRequest.delete(socket)
       response.once('close', () => socket.destroyed || withoutRequest.add(socket))
     })
+
+    const stuckAt = new WeakMap<Socket, number>()
+    const look = setInterval(() => {
+      for (const socket of open) {
+        const taken = socket.bytesWritten - socket.writableLength
+        if (socket.writableLength === 0) stuckAt.delete(socket)
+        else if (stuckAt.get(socket) === taken) socket.destroy()
+        else stuckAt.set(socket, taken)
+      }
+    }, takenWithinMs).unref()
+
     app.addHook('preClose', (done) => {
+      clearInterval(look)
       setTimeout(() => {
         for (const socket of withoutRequest) socket.destroy()
       }, COME_FORWARD_MS).unref()

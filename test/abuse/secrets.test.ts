@@ -1,12 +1,14 @@
 import type { ChildProcessByStdio } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import type { AddressInfo, Socket } from 'node:net'
 import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import type { Test } from 'tap'
 import t from 'tap'
-import { leaksIn } from '../../tools/leaks.mjs'
+import { leaksIn, runLog } from '../../tools/leaks.mjs'
 import { letterToken, register, resetToken, signIn, somebody } from '../helpers/accounts.ts'
 import { buildTestApp, startApp } from '../helpers/app.ts'
 import { bearer, get, send } from '../helpers/client.ts'
@@ -118,6 +120,8 @@ t.test('N1: a token in a path or a query stands in no answer and no log', async 
   }
   while (lines.length < 8) await new Promise((resolve) => setImmediate(resolve))
   t.notMatch(lines.join(''), secret)
+  const kept = readFileSync(join(runLog(), `${process.pid}.log`), 'utf8')
+  t.match(kept, /secrets\.test\.ts:\d+.*verify-email/, 'which is kept for the end of the run')
 })
 
 t.test('N2: whatever Postgres refuses, at whichever route, nobody is told what it was', async (t) => {

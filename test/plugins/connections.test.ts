@@ -1,6 +1,7 @@
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { connect } from 'node:net'
+import { Readable } from 'node:stream'
 import Fastify from 'fastify'
 import type { Test } from 'tap'
 import t from 'tap'
@@ -73,3 +74,33 @@ t.test('a request is answered although it takes longer than others get to come f
   for (const { socket } of [first, keptAlive]) socket.destroy()
   await closed
 })
+
+t.test('whoever does not take an answer is let go, and whoever takes it slowly gets all of it', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(connectionsPlugin, { takenWithinMs: 400 })
+  const large = 'x'.repeat(16_000_000)
+  app.get('/', async () => large)
+  app.get('/pieces', async (_request, reply) => reply.send(Readable.from(pieces())))
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+
+  const [stuck, slow] = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')]
+  const accepted = new Promise<Socket>((resolve) => app.server.once('connection', resolve))
+  stuck.on('error', () => undefined).pause()
+  stuck.write(GET)
+  await once(await accepted, 'close')
+
+  slow.write(GET.replace('/ ', '/pieces ').replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
+  let received = 0
+  for await (const chunk of slow) received += chunk.length
+  t.ok(received > 5_000_000, `${received} bytes over more than a second`)
+})
+
+/** A piece each fifth of a second. */
+async function* pieces() {
+  for (let piece = 0; piece < 6; piece += 1) {
+    yield 'x'.repeat(1_000_000)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+}

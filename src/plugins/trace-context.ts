@@ -22,7 +22,7 @@ export function readTraceContext(header: string | string[] | undefined): TraceCo
   return { traceId, parentId }
 }
 
-/** The id that somebody before us gave the request, where it is one plain word that cannot be taken for anything else. */
+/** The id that a proxy before us gave the request, where it looks like one: a UUID, or as many hexadecimal digits. */
 export function readForeignId(header: string | string[] | undefined): string | undefined {
-  return typeof header === 'string' && /^[\w.:-]{8,64}$/.test(header) ? header : undefined
+  return typeof header === 'string' && /^[\da-f-]{16,64}$/i.test(header) ? header : undefined
 }

@@ -37,7 +37,7 @@ const PLACE = `
     INSERT INTO widgets (user_id, document)
     SELECT judged.id, judged.widgets FROM judged JOIN placed ON placed.id = judged.id WHERE judged.widgets IS NOT NULL
   )
-  SELECT j.name_shared, j.email_shared, (j.name_shared OR j."usernameKey" LIKE 'address %')
+  SELECT j.name_shared, j.email_shared, (j.name_shared OR starts_with(j."usernameKey", 'address '))
            AND (j."emailKey" = '' OR j.email_taken) AS unreachable,
          placed.id IS NOT NULL AS imported,
          u.created_at = j."createdAt" OR u.username = j.username OR u.username_key = j."usernameKey" AS present

@@ -72,7 +72,13 @@ t.test(
       t.match(JSON.parse(line), { level: /^[34]0$/ }, 'each is one object, and of our own level')
       t.ok(line.length < 500)
     }
-    for (const brought of ['evil', '\u001b', '0000-0000']) t.notOk(logged.includes(brought), brought)
+    const [proxyId] = foreign.slice(-1)
+    t.ok(
+      logged.includes(`"client_request_id":"${proxyId}"`),
+      'an id such as proxies make has a field of its own',
+    )
+    const others = logged.replaceAll(`"client_request_id":"${proxyId}"`, '')
+    for (const brought of ['evil', '\u001b', '0000-0000']) t.notOk(others.includes(brought), brought)
   },
 )
 

@@ -248,19 +248,16 @@ t.test('ten thousand paths and users that nobody knows leave the series as they 
       `POST /token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n` +
       `Content-Length: ${body(name).length}\r\n\r\n${body(name)}`,
   ]
-  const socket = connect(Number(port), hostname)
-  t.teardown(() => socket.destroy())
-  await once(socket, 'connect')
-  // Not by `once`, between two of which what arrives is lost.
-  let answers = ''
-  socket.setEncoding('utf8').on('data', (text) => {
-    answers += text
-  })
+  /** On a connection of its own, for none has more than a thousand. */
   async function ask(count: number): Promise<void> {
-    const bytes = Array.from({ length: count }, (_, at) => kinds[at % kinds.length]?.(randomUUID()) ?? '')
-    answers = ''
-    socket.write(bytes.join(''))
-    while (answers.split('HTTP/1.1 ').length - 1 < count) await once(socket, 'data')
+    const socket = connect(Number(port), hostname).setEncoding('utf8')
+    socket.write(Array.from({ length: count }, (_, at) => kinds[at % kinds.length]?.(randomUUID())).join(''))
+    let answers = ''
+    for await (const text of socket) {
+      answers += text
+      if (answers.split('HTTP/1.1 ').length > count) return
+    }
+    throw new Error('the service closed a connection')
   }
   const series = async () => (await service.metrics()).split('\n').map((line) => line.replace(/ \S+$/, ''))
   // Until the guard has refused once, which is a series of its own.

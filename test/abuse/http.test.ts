@@ -36,6 +36,8 @@ async function drip(start: string) {
 }
 
 const NEW = 'an entirely new pass phrase'
+/** On a machine however busy; a few milliseconds otherwise. */
+const AT_ONCE_MS = 1000
 /** Seconds; ten, and what a machine that is busy makes of them. */
 const PATIENCE = 14
 /** Begun now, for they take ten seconds. */
@@ -52,10 +54,14 @@ const silent = send(`${TOKEN}Content-Length: 1000\r\nExpect: 100-continue\r\n\r\
 
 t.test('H25: while 500 connections drip, others are answered as ever', async (t) => {
   const person = await register(service)
-  const began = performance.now()
-  for (let round = 0; round < 20; round += 1) t.match(await send(LIVE), /^HTTP\/1\.1 200 /)
+  let slowest = 0
+  for (let round = 0; round < 20; round += 1) {
+    const began = performance.now()
+    t.match(await send(LIVE), /^HTTP\/1\.1 200 /)
+    slowest = Math.max(slowest, performance.now() - began)
+  }
   t.equal((await post(`${service.url}/token`, { ...credentials(person) })).status, 200)
-  t.comment(`${Math.round(performance.now() - began)} ms for 21 requests`)
+  t.ok(slowest < AT_ONCE_MS, `the slowest took ${Math.round(slowest)} ms`)
 })
 
 function credentials({ username, password }: { username: string; password: string }) {
@@ -203,7 +209,9 @@ t.test('H10, H16, H21, F12: what is too much is refused at once, by its bytes', 
   for (const [what, type, body] of bodies) {
     const began = performance.now()
     const text = await send(`${form}${type}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
-    t.same(statusesIn(text), [413], `${what} in ${Math.round(performance.now() - began)} ms`)
+    t.same(statusesIn(text), [413], what)
+    const took = performance.now() - began
+    t.ok(took < AT_ONCE_MS, `${what} in ${Math.round(took)} ms`)
   }
 })
 

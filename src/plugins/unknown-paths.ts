@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import fp from 'fastify-plugin'
 import type { Refuse } from './refusal.ts'
 import { refusal } from './refusal.ts'
@@ -15,6 +16,9 @@ declare module 'fastify' {
  */
 export const unknownPathsPlugin = fp(
   async (app) => {
+    // Fastify asks for the type of its body before it looks whether anything takes one, and 400 is no answer to that.
+    if (METHODS.includes('QUERY')) app.addHttpMethod('QUERY', { hasBody: false, overrideExisting: true })
+
     const allows: { readonly segments: readonly string[]; readonly allow: string }[] = []
     app.addHook('onRoute', ({ url, method, config }) => {
       const allow = config?.allow

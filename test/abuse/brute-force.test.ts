@@ -93,6 +93,17 @@ t.test(
   },
 )
 
+t.test('E4: who does not come by the proxy is one address, whatever he says of himself', async (t) => {
+  const direct = await startApp(t, { ...GUARDED, TRUST_PROXY: '10.0.0.0/8' }, { beside: service })
+  const requests = Array.from({ length: 61 }, (_, index) =>
+    rawPost('/verify-email', { token: 'x' }, [
+      `X-Forwarded-For: 192.0.2.${index}, 10.0.0.1`,
+      ...(index === 60 ? ['Connection: close'] : []),
+    ]),
+  )
+  t.same(await pipeline(direct.url, requests), [...times(60, 400), 429])
+})
+
 t.test('E5: of many X-Forwarded-For lines the address counts that the proxy has put last', async (t) => {
   const address = stranger()
   const lines = (evil: string) => ['X-Forwarded-For: 203.0.113.9', `X-Forwarded-For: ${evil}, ${address}`]

@@ -1,10 +1,13 @@
 import { once } from 'node:events'
+import { METHODS } from 'node:http'
+import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import t from 'tap'
-import { register, signedIn, somebody } from '../helpers/accounts.ts'
+import { register, resetToken, signedIn, somebody } from '../helpers/accounts.ts'
 import { startApp } from '../helpers/app.ts'
 import { bearer, ENCODINGS, post, untilAnswered } from '../helpers/client.ts'
 import { connectTo, pipeline, rawPost, readAll, statusesIn } from '../helpers/raw.ts'
+import { beginElsewhere, untilWaiting } from '../helpers/store.ts'
 
 /** Groups H and F of abuse-cases.md, as far as test/plugins/bodies.test.ts and client-errors.test.ts do not ask for it. */
 
@@ -32,6 +35,9 @@ async function drip(start: string) {
   return { text, seconds: (performance.now() - began) / 1000 }
 }
 
+const NEW = 'an entirely new pass phrase'
+/** On a machine however busy; a few milliseconds otherwise. */
+const AT_ONCE_MS = 1000
 /** Seconds; ten, and what a machine that is busy makes of them. */
 const PATIENCE = 14
 /** Begun now, for they take ten seconds. */
@@ -48,10 +54,14 @@ const silent = send(`${TOKEN}Content-Length: 1000\r\nExpect: 100-continue\r\n\r\
 
 t.test('H25: while 500 connections drip, others are answered as ever', async (t) => {
   const person = await register(service)
-  const began = performance.now()
-  for (let round = 0; round < 20; round += 1) t.match(await send(LIVE), /^HTTP\/1\.1 200 /)
+  let slowest = 0
+  for (let round = 0; round < 20; round += 1) {
+    const began = performance.now()
+    t.match(await send(LIVE), /^HTTP\/1\.1 200 /)
+    slowest = Math.max(slowest, performance.now() - began)
+  }
   t.equal((await post(`${service.url}/token`, { ...credentials(person) })).status, 200)
-  t.comment(`${Math.round(performance.now() - began)} ms for 21 requests`)
+  t.ok(slowest < AT_ONCE_MS, `the slowest took ${Math.round(slowest)} ms`)
 })
 
 function credentials({ username, password }: { username: string; password: string }) {
@@ -65,21 +75,30 @@ t.test('H29, H30: every other method is one 405 with Allow, at every kind of pat
     ['/user', 'GET, PUT, PATCH, DELETE, HEAD, OPTIONS'],
     ['/sessions/1', 'DELETE, OPTIONS'],
     ['/health/live', 'GET, HEAD, OPTIONS'],
-  ]) {
-    for (const method of ['TRACE', 'PROPFIND', 'MKCOL', 'LOCK', 'SEARCH', 'PURGE', 'REPORT']) {
+  ] as const) {
+    // The answer to HEAD has no body; CONNECT is not for a path.
+    const not = new Set(['HEAD', 'CONNECT', ...allow.split(', ')])
+    for (const method of METHODS.filter((method) => !not.has(method))) {
       const text = await send(`${method} ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
       t.same(statusesIn(text), [405], `${method} ${path}`)
       t.match(text, new RegExp(`^allow: ${allow}\\r$`, 'im'))
       t.match(text, /"code":"method_not_allowed"/)
     }
   }
-  for (const method of ['PROPFIND', 'GET', 'POST', 'DELETE']) {
+  const query = METHODS.includes('QUERY') ? ['QUERY'] : []
+  for (const method of ['PROPFIND', 'GET', 'POST', 'DELETE', ...query]) {
     const text = await send(`${method} /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
     t.same(statusesIn(text), [404], method)
   }
-  for (const method of ['FOO', 'QUERY', 'get', 'POST ']) {
+  for (const method of ['FOO', 'get', 'POST ']) {
     const text = await send(`${method} /token HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
-    t.ok([400, 404, 405].includes(statusesIn(text)[0] ?? 0), `${method}: ${statusesIn(text)}`)
+    t.same(statusesIn(text), [400], method)
+  }
+  for (const method of query) {
+    const text = await send(
+      `${method} /token${TOKEN.slice(11)}Connection: close\r\nContent-Length: 2\r\n\r\n{}`,
+    )
+    t.same(statusesIn(text), [405], `${method} with a body`)
   }
   t.equal(await send('CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n'), '', 'closed')
 })
@@ -121,16 +140,26 @@ t.test('H33: of 10,000 requests at once on one connection no more than a thousan
   t.same(statusesIn(await answer), [200], 'whoever says no more is answered all the same')
 })
 
-t.test('H34: a hundred who leave in the middle leave nothing behind', async (t) => {
+t.test('H34: a thousand who leave in the middle leave nothing behind', async (t) => {
   const { access } = await signedIn(service)
   const { pool } = service.app.database
-  const whole = rawPost('/token', { username: somebody().username, password: 'a wrong guess' })
-  for (let round = 0; round < 100; round += 1) {
+  const connections = promisify(service.app.server.getConnections.bind(service.app.server))
+  const before = await connections()
+  const warnings: string[] = []
+  const warned = ({ name }: Error) => void warnings.push(name)
+  process.on('warning', warned)
+  t.teardown(() => process.off('warning', warned))
+  const token = rawPost('/token', { username: somebody().username, password: 'a wrong guess' })
+  const user = `GET /user HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${access}\r\n\r\n`
+  for (let round = 0; round < 1000; round += 1) {
     const socket = await connectTo(service.url)
-    socket.write(round % 2 === 0 ? whole.slice(0, -5) : whole)
+    // A hash is dear, so few ask for one.
+    socket.write(round % 2 === 0 ? token.slice(0, -5) : round % 20 === 1 ? token : user)
     await new Promise((resolve) => setImmediate(resolve))
     socket.resetAndDestroy()
   }
+  while ((await connections()) > before) await new Promise((resolve) => setImmediate(resolve))
+  t.same(warnings, [], 'no listener is left')
   t.equal((await fetch(`${service.url}/user`, { headers: bearer(access) })).status, 200)
   while (pool.idleCount < pool.totalCount || pool.waitingCount > 0)
     await new Promise((resolve) => setImmediate(resolve))
@@ -180,11 +209,13 @@ t.test('H10, H16, H21, F12: what is too much is refused at once, by its bytes', 
   for (const [what, type, body] of bodies) {
     const began = performance.now()
     const text = await send(`${form}${type}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
-    t.same(statusesIn(text), [413], `${what} in ${Math.round(performance.now() - began)} ms`)
+    t.same(statusesIn(text), [413], what)
+    const took = performance.now() - began
+    t.ok(took < AT_ONCE_MS, `${what} in ${Math.round(took)} ms`)
   }
 })
 
-t.test('F1, F2, F4, F5: no byte of a password is without meaning, at registration and sign-in', async (t) => {
+t.test('F1, F2, F6: no byte of a password is without meaning, at registration and sign-in', async (t) => {
   for (const [stem, right, wrong] of [
     ['a'.repeat(72), 'X', 'Y'],
     ['\u{1f600}'.repeat(18), 'X', 'Y'],
@@ -205,7 +236,8 @@ t.test('F1, F2, F4, F5: no byte of a password is without meaning, at registratio
 })
 
 t.test('F4, F5, F13: what is no text is no password, at every door', async (t) => {
-  const { access } = await signedIn(service)
+  const { access, email } = await signedIn(service)
+  const token = await resetToken(service, email)
   for (const password of [
     null,
     true,
@@ -218,7 +250,7 @@ t.test('F4, F5, F13: what is no text is no password, at every door', async (t) =
     const doors = [
       ['/token', { username: 'x', password }],
       ['/register', { ...somebody(), password }],
-      ['/reset', { token: 'x', password }],
+      ['/reset', { token, password }],
       ['/change-password', { current_password: password, new_password: 'another pass phrase' }],
       ['/change-password', { current_password: 'x', new_password: password }],
     ] as const
@@ -231,6 +263,56 @@ t.test('F4, F5, F13: what is no text is no password, at every door', async (t) =
       t.equal(answer.status, 400, `${path} ${JSON.stringify(password)}`)
     }
   }
+  const done = await post(`${service.url}/reset`, { token, password: 'another pass phrase' })
+  t.equal(done.status, 200, 'the link was good all the time')
+})
+
+t.test('F8, F9, F10: what is too short or common is refused wherever a password is chosen', async (t) => {
+  const { access, email, password } = await signedIn(service)
+  const token = await resetToken(service, email)
+  for (const [weak, why] of [
+    ['vjzqmkp', /too short/],
+    ['\u{1f600}\u{1f680}\u{1f427}\u{1f335}\u{1f9ca}\u{1f3b2}\u{1f511}', /too short/],
+    ['password1', /too common/],
+    ['Ｐａｓｓｗｏｒｄ１', /too common/],
+    ['iloveyou1', /too common/],
+  ] as const) {
+    for (const [path, field, fields] of [
+      ['/register', 'password', { ...somebody(), password: weak }],
+      ['/reset', 'password', { token, password: weak }],
+      ['/change-password', 'new_password', { current_password: password, new_password: weak }],
+    ] as const) {
+      const answer = await post(service.url + path, fields, { headers: bearer(access) })
+      t.match(answer, { status: 400, body: { errors: { [field]: [why] } } }, `${path} ${weak}`)
+    }
+  }
+  t.equal((await post(`${service.url}/token`, { username: email, password })).status, 200)
+})
+
+t.test('F20: to renew an old hash brings no old password back', async (t) => {
+  const dearer = await startApp(t, { BCRYPT_COST: '5' }, { beside: service, patient: true })
+  const { pool } = service.app.database
+  const [person, other] = [await register(service), await register(service, { ...somebody(), password: NEW })]
+  const hashOf = async () => {
+    const { rows } = await pool.query('SELECT password_hash FROM users WHERE username = $1', [
+      person.username,
+    ])
+    return rows[0]?.password_hash
+  }
+  const change = await beginElsewhere(
+    t,
+    pool,
+    'UPDATE users SET password_hash = (SELECT password_hash FROM users WHERE username = $1) WHERE username = $2',
+    [other.username, person.username],
+  )
+  const renewing = post(`${dearer.url}/token`, credentials(person))
+  await untilWaiting(pool)
+  await change.commit()
+  t.equal((await renewing).status, 401)
+  t.match(await hashOf(), /^bcrypt_sha256\$\$2b\$04\$/, 'the one of the change, not renewed by the old one')
+  t.equal((await post(`${dearer.url}/token`, credentials(person))).status, 401, 'the old password')
+  t.equal((await post(`${dearer.url}/token`, { ...credentials(person), password: NEW })).status, 200)
+  t.match(await hashOf(), /^bcrypt_sha256\$\$2b\$05\$/, 'renewed by the new one')
 })
 
 t.test('every answer tells browsers to be careful, and no cache to keep it', async (t) => {

@@ -9,7 +9,14 @@ import type { Readable, Writable } from 'node:stream'
 import type { Test } from 'tap'
 import t from 'tap'
 import { leaksIn, runLog } from '../../tools/leaks.mjs'
-import { letterToken, register, resetToken, signIn, somebody } from '../helpers/accounts.ts'
+import {
+  letterToken,
+  register,
+  resetToken,
+  signIn,
+  somebody,
+  verificationToken,
+} from '../helpers/accounts.ts'
 import { buildTestApp, startApp } from '../helpers/app.ts'
 import { bearer, get, send } from '../helpers/client.ts'
 import { connectTo, readAll } from '../helpers/raw.ts'
@@ -126,17 +133,22 @@ t.test('N1: a token in a path or a query stands in no answer and no log', async 
 
 t.test('N2: whatever Postgres refuses, at whichever route, nobody is told what it was', async (t) => {
   const person = await register(service)
+  const ownLink = await verificationToken(service, person.email)
+  await send('POST', `${service.url}/verify-email`, { token: ownLink })
   const { access, refresh } = await signIn(service, person)
   const reset = await resetToken(service, person.email)
   const late = somebody()
   await send('POST', `${service.url}/register`, { ...late })
   const verify = await letterToken(service, late.email, '/verify-email')
+  const { email: newEmail } = somebody()
   await send(
     'POST',
     `${service.url}/change-email`,
-    { email: somebody().email, password: person.password },
+    { email: newEmail, password: person.password },
     { headers: bearer(access) },
   )
+  const confirm = await letterToken(service, newEmail, '/confirm-email')
+  const undo = await letterToken(service, person.email, '/undo-email')
   const { body } = await get(`${service.url}/sessions`, access)
   const session = JSON.stringify(body).match(/[\da-f-]{36}/)?.[0] ?? ''
 
@@ -173,6 +185,7 @@ t.test('N2: whatever Postgres refuses, at whichever route, nobody is told what i
     ['GET', '/sessions', {}, own],
     ['DELETE', `/sessions/${session}`, {}, own],
     ['GET', '/user', {}, own],
+    ['PUT', '/user', { username }, own],
     ['PATCH', '/user', { first_name: 'Ada' }, own],
     ['DELETE', '/user', { password }, own],
     ['POST', '/user/widgets', { a: 'document' }, own],
@@ -180,6 +193,8 @@ t.test('N2: whatever Postgres refuses, at whichever route, nobody is told what i
     ['GET', '/user/events', {}, own],
     ['POST', '/change-password', { current_password: password, new_password: fresh }, own],
     ['POST', '/change-email', { email: somebody().email, password }, own],
+    ['POST', '/confirm-email', { token: confirm }],
+    ['POST', '/undo-email', { token: undo }],
     ['POST', '/request-reset', { email }],
     ['POST', '/reset', { token: reset, password: fresh }],
     ['POST', '/introspect', { token: refresh }, basic],
@@ -211,8 +226,9 @@ t.test('N2: whatever Postgres refuses, at whichever route, nobody is told what i
   for (const [shape, told] of bodies) t.equal(told.size, 1, `${shape}: one constant body`)
   const logged = lines.join('')
   t.match(logged, /SQLSTATE 54001/, 'the log tells operators which')
-  const secrets = [...QUOTED, ...Object.values(person), access, refresh, reset, verify, SERVICE_CLIENT.secret]
-  for (const secret of secrets) t.notOk(logged.includes(secret), 'and nothing of what was refused')
+  const secrets = [...QUOTED, ...Object.values(person), access, refresh, reset, verify, confirm, undo]
+  for (const secret of [...secrets, SERVICE_CLIENT.secret])
+    t.notOk(logged.includes(secret), 'and nothing of what was refused')
   t.notMatch(logged, /SELECT |INSERT |UPDATE |params/)
   t.equal((await get(`${url}/user`, access)).status, 200, 'the pool is as good as before')
 })

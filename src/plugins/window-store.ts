@@ -8,7 +8,7 @@ type Done = (error: Error | null, hit?: { current: number; ttl: number }) => voi
  * Where @fastify/rate-limit counts. Its own store forgets whoever came longest ago, so that 5,000 other addresses made
  * it forget a guesser, and reads a clock that nobody can set.
  */
-export function storeBy(now: () => number) {
+export function storeBy(now: () => number): new () => FastifyRateLimitStore {
   return class WindowStore implements FastifyRateLimitStore {
     #windows: Windows | undefined
 

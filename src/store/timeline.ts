@@ -3,7 +3,7 @@ import type { Database } from './database.ts'
 
 /** Whether it is still the database whose commits we know. */
 export interface TimelineWatch {
-  /** A connection broke, or time has passed: another database may answer now. */
+  /** The listener's connection broke, or time has passed: another database may answer now. New ones of the pool are noticed anyway. */
   suspect(): void
   /**
    * Writes back what we remember as revoked, where a standby has taken over since it was last asked, or a backup: it
@@ -24,6 +24,10 @@ const AT_ONCE_MAX = 10_000
 export function watchTimeline({ pool }: Database): TimelineWatch {
   let known: string | undefined
   let isSuspect = true
+  // Where the one before was, another database may have answered this connection.
+  pool.on('connect', () => {
+    isSuspect = true
+  })
 
   /** `undefined` where the engine does not tell, and from a standby that is not promoted yet. */
   async function read(): Promise<string | undefined> {
@@ -51,12 +55,18 @@ export function watchTimeline({ pool }: Database): TimelineWatch {
     },
     async settle(revoked) {
       if (!isSuspect) return 0
-      const found = await read()
-      const hasChanged = known !== undefined && found !== undefined && found !== known
-      const written = hasChanged ? await writeBack([...revoked()]) : 0
-      known = found ?? known
+      // Before it is asked: what breaks from here on is a suspicion of its own.
       isSuspect = false
-      return written
+      try {
+        const found = await read()
+        const hasChanged = known !== undefined && found !== undefined && found !== known
+        const written = hasChanged ? await writeBack([...revoked()]) : 0
+        known = found ?? known
+        return written
+      } catch (error) {
+        isSuspect = true
+        throw error
+      }
     },
   }
 }

@@ -229,7 +229,9 @@ async function registerWith(
   value: string,
   encoding: (typeof ENCODINGS)[number] = 'json',
 ) {
-  const person = { ...somebody(), [field]: value }
+  const { username, ...rest } = somebody()
+  // Of another domain than the strings have, to which a password would be like by chance.
+  const person = { ...rest, username, email: `${username}@quick.test`, [field]: value }
   return { person, answer: await send('POST', `${service.url}/register`, person, { encoding }) }
 }
 

@@ -15,7 +15,7 @@ export async function createTestDatabase(
   const admin = process.env['TEST_DATABASE_URL']
   if (!admin || !template) throw new Error('this test needs the database of `npm test -- <file>`')
   const name = `kt_${randomBytes(8).toString('hex')}`
-  await execute(admin, `create database ${name} template ${template}`)
+  await execute(admin, `create database ${name} template ${template} strategy file_copy`)
   const url = new URL(admin)
   url.pathname = `/${name}`
   const pool = new pg.Pool({ connectionString: url.href })

@@ -48,7 +48,7 @@ function keepLine(file: string, line: string): void {
   const kind = line
     .trim()
     .replace(/"time":\d+,"pid":\d+,"hostname":"[\w.-]+"/, '"time":0')
-    .replace(/"reqId":"[\da-f-]{36}"/, '"reqId":""')
+    .replace(/"((?:client_)?request_id|session_id)":"[\da-f-]{36}"/g, '"$1":""')
     .replace(/"ms":[\d.]+/, '"ms":0')
     .replace(/"user_id":\d+/, '"user_id":0')
   if (kinds.has(kind)) return

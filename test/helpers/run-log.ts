@@ -51,9 +51,10 @@ function keepLine(file: string, line: string): void {
     .replace(/"((?:client_)?request_id|session_id)":"[\da-f-]{36}"/g, '"$1":""')
     .replace(/"ms":[\d.]+/, '"ms":0')
     .replace(/"user_id":\d+/, '"user_id":0')
-  if (kinds.has(kind)) return
-  kinds.add(kind)
-  append('log', `${JSON.stringify({ file, line: kind })}\n`)
+  const kept = `${JSON.stringify({ file, line: kind })}\n`
+  if (kinds.has(kept)) return
+  kinds.add(kept)
+  append('log', kept)
 }
 
 /** Remembers what no log may hold; what is short or an ordinary word may stand there for another reason. */

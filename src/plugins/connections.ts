@@ -41,8 +41,6 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
       const count = (brought.get(socket) ?? 0) + 1
       brought.set(socket, count)
       if (count >= REQUESTS_MAX) response.shouldKeepAlive = false
-    })
-    app.server.on('request', ({ socket }, response) => {
       withoutRequest.delete(socket)
       response.once('close', () => socket.destroyed || withoutRequest.add(socket))
     })

@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import type { ServerKeyRing } from '../core/server-keys.ts'
 import type { JwtAlgorithm, JwtKeys } from './jwt-ring.ts'
 import { hasLost, keyStates } from './key-states.ts'
+import { createCounter, createGauge } from './metric-kinds.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -42,25 +43,30 @@ export const keyReloadPlugin = fp<KeyReloadPluginOptions>(
   async (app, { source, keys, serverKeys, algorithm }) => {
     let present = keys
     let last = Promise.resolve(true)
-    const count = { done: 0, refused: 0 }
-    app.metrics.addGauges(() => [
-      '# HELP keyturn_key_reloads_total Times the keys were read again, by outcome: refused where they were wrong.',
-      '# TYPE keyturn_key_reloads_total counter',
-      ...Object.entries(count).map(
-        ([what, times]) => `keyturn_key_reloads_total{outcome="${what}"} ${times}`,
+    const reloads = app.metrics.add(
+      createCounter(
+        'keyturn_key_reloads_total',
+        'Times the keys were read again, by outcome: refused where they were wrong.',
+        [{ outcome: 'done' }, { outcome: 'refused' }],
       ),
-      '# HELP keyturn_key The keys in use, by setting and kid: 1 for one that signs, 0 for one that only verifies.',
-      '# TYPE keyturn_key gauge',
-      ...keyStates(present, algorithm).map(
-        ({ setting, kid, signs }) => `keyturn_key{setting="${setting}",kid="${kid}"} ${signs ? 1 : 0}`,
+    )
+    const [done, refused] = [reloads.of({ outcome: 'done' }), reloads.of({ outcome: 'refused' })]
+    app.metrics.add(
+      createGauge(
+        'keyturn_key',
+        'The keys in use, by setting and kid: 1 for one that signs, 0 for one that only verifies.',
+        () =>
+          keyStates(present, algorithm).map(
+            ({ setting, kid, signs }) => [{ setting, kid }, signs ? 1 : 0] as const,
+          ),
       ),
-    ])
+    )
 
     async function reload(): Promise<boolean> {
       try {
         const read = source.read()
         if ('faults' in read) {
-          count.refused += 1
+          refused.add()
           app.log.error(
             { faults: read.faults },
             'the keys are wrong and were not changed: the old ones stay in use',
@@ -73,11 +79,11 @@ export const keyReloadPlugin = fp<KeyReloadPluginOptions>(
         use()
         if (hasLost(present, read)) app.accessTokens.forget()
         present = read
-        count.done += 1
+        done.add()
         app.log.info({ keys: keyStates(read, algorithm) }, 'the keys were read again')
         return true
       } catch (error) {
-        count.refused += 1
+        refused.add()
         app.log.error({ err: error }, 'the keys could not be read again: the old ones stay in use')
         return false
       }

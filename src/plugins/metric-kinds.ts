@@ -19,21 +19,7 @@ export interface Counter extends Metric {
 
 /** Counts up from the start of the process. `begun` are series that stand at 0 before anything was counted. */
 export function createCounter(name: string, help: string, begun: readonly Labels[] = []): Counter {
-  const series = new Map<string, Series & { count: number }>()
-  function of(labels: Labels = {}): Series {
-    const key = labelText(labels)
-    const known = series.get(key)
-    if (known !== undefined) return known
-    const fresh = {
-      count: 0,
-      add(count = 1) {
-        fresh.count += count
-      },
-    }
-    series.set(key, fresh)
-    return fresh
-  }
-  for (const labels of begun) of(labels)
+  const { series, of } = createSeries(begun, createCount)
   return {
     name,
     of,
@@ -80,16 +66,7 @@ export function createHistogram(
   bounds: readonly number[],
   begun: readonly Labels[] = [],
 ): Histogram {
-  const series = new Map<string, Observed & { lines(): string[] }>()
-  function of(labels: Labels = {}): Observed {
-    const key = labelText(labels)
-    const known = series.get(key)
-    if (known !== undefined) return known
-    const fresh = createObserved(name, labels, bounds)
-    series.set(key, fresh)
-    return fresh
-  }
-  for (const labels of begun) of(labels)
+  const { series, of } = createSeries(begun, (labels) => createObserved(name, labels, bounds))
   return {
     name,
     of,
@@ -98,6 +75,31 @@ export function createHistogram(
       ...[...series.values()].flatMap((each) => each.lines()),
     ],
   }
+}
+
+/** The series of a family by their labels, each made when it is first asked for. */
+function createSeries<One>(begun: readonly Labels[], make: (labels: Labels) => One) {
+  const series = new Map<string, One>()
+  function of(labels: Labels = {}): One {
+    const key = labelText(labels)
+    const known = series.get(key)
+    if (known !== undefined) return known
+    const fresh = make(labels)
+    series.set(key, fresh)
+    return fresh
+  }
+  for (const labels of begun) of(labels)
+  return { series, of }
+}
+
+function createCount(): Series & { readonly count: number } {
+  const one = {
+    count: 0,
+    add(count = 1) {
+      one.count += count
+    },
+  }
+  return one
 }
 
 function createObserved(name: string, labels: Labels, bounds: readonly number[]) {

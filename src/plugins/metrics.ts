@@ -17,8 +17,6 @@ export interface Metrics {
   add<M extends Metric>(metric: M): M
   /** Adds lines that are read when somebody asks for them, every few seconds at most; left out while they cannot be read. */
   addSource(read: () => Promise<readonly string[]>): void
-  /** Adds lines that cost nothing to read, as they are at that moment. */
-  addGauges(read: () => readonly string[]): void
   /** All of it in the text format of Prometheus. */
   text(): Promise<string>
 }
@@ -49,7 +47,6 @@ export const metricsPlugin = fp(
       Object.keys(VERDICTS).map((verdict) => ({ verdict })),
     )
     const metrics: Metric[] = [refreshes]
-    const gauges: (() => readonly string[])[] = []
     const sources: (() => Promise<readonly string[]>)[] = []
     app.decorate('metrics', {
       countRefresh(verdict) {
@@ -62,17 +59,9 @@ export const metricsPlugin = fp(
       addSource(read) {
         sources.push(remembered(() => read().catch(() => [])))
       },
-      addGauges(read) {
-        gauges.push(read)
-      },
       async text() {
         const added = await Promise.all(sources.map((read) => read()))
-        return [
-          ...metrics.flatMap((metric) => metric.lines()),
-          ...gauges.flatMap((read) => read()),
-          ...added.flat(),
-          '',
-        ].join('\n')
+        return [...metrics.flatMap((metric) => metric.lines()), ...added.flat(), ''].join('\n')
       },
     } satisfies Metrics)
   },

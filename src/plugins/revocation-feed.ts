@@ -9,6 +9,7 @@ import { encodeCursor, judgeCursor } from '../core/revocation-cursor.ts'
 import type { Revocation } from '../core/revocation-log.ts'
 import type { Manner } from './endpoint.ts'
 import { action, endpoint } from './endpoint.ts'
+import { createGauge } from './metric-kinds.ts'
 import { createWaitingRoom } from './waiting-room.ts'
 
 declare module 'fastify' {
@@ -59,11 +60,13 @@ export const revocationFeedPlugin = fp<RevocationFeedOptions>(
     const keptSeconds = accessTtlSeconds + revocations.slackSeconds
     const room = createWaitingRoom(WAITING_MAX)
     app.decorate('revocationReaders', room)
-    app.metrics.addGauges(() => [
-      '# HELP keyturn_revocations_readers Services that wait for the next revocation.',
-      '# TYPE keyturn_revocations_readers gauge',
-      `keyturn_revocations_readers ${room.waiting}`,
-    ])
+    app.metrics.add(
+      createGauge(
+        'keyturn_revocations_readers',
+        'Services that wait for the next revocation.',
+        () => room.waiting,
+      ),
+    )
 
     revocations.onLearnt(room.wakeAll)
     app.health.whenDraining(room.end)

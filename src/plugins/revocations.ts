@@ -9,6 +9,7 @@ import { createBell } from '../mail/bell.ts'
 import { openNotices } from '../store/notices.ts'
 import { findRevokedSince } from '../store/revocations.ts'
 import { watchTimeline } from '../store/timeline.ts'
+import { createGauge } from './metric-kinds.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -180,17 +181,20 @@ export const revocationsPlugin = fp<RevocationsPluginOptions>(
         return () => listeners.delete(learnt)
       },
     } satisfies Revocations)
-    app.metrics.addGauges(() => [
-      '# HELP keyturn_revocations_staleness_seconds How long ago this replica last learnt what others have revoked.',
-      '# TYPE keyturn_revocations_staleness_seconds gauge',
-      `keyturn_revocations_staleness_seconds ${Math.max(0, now() - askedAt) / 1000}`,
-      '# HELP keyturn_revocations_listening Whether it is told at once (1), or asks every second (0).',
-      '# TYPE keyturn_revocations_listening gauge',
-      `keyturn_revocations_listening ${notices.isListening ? 1 : 0}`,
-      '# HELP keyturn_revocations_held Revoked sessions whose access tokens may not have expired yet.',
-      '# TYPE keyturn_revocations_held gauge',
-      `keyturn_revocations_held ${log.size}`,
-    ])
+    for (const [name, help, read] of [
+      [
+        'staleness_seconds',
+        'How long ago this replica last learnt what others have revoked.',
+        () => Math.max(0, now() - askedAt) / 1000,
+      ],
+      [
+        'listening',
+        'Whether it is told at once (1), or asks every second (0).',
+        () => (notices.isListening ? 1 : 0),
+      ],
+      ['held', 'Revoked sessions whose access tokens may not have expired yet.', () => log.size],
+    ] as const)
+      app.metrics.add(createGauge(`keyturn_revocations_${name}`, help, read))
   },
   { name: 'revocations', dependencies: ['database', 'metrics'] },
 )

@@ -1,5 +1,3 @@
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { connect } from 'node:net'
 import t from 'tap'
 import { buildApp } from '../../src/app.ts'
@@ -7,6 +5,7 @@ import { signedIn, somebody, tokensOf } from '../helpers/accounts.ts'
 import { startApp, testConfig } from '../helpers/app.ts'
 import { bearer, get, post } from '../helpers/client.ts'
 import { gateTo } from '../helpers/gate.ts'
+import { startLogging } from '../helpers/logging-replica.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
 /** Group N of abuse-cases.md, as far as no other test holds it: see README.md here. */
@@ -17,15 +16,7 @@ t.test(
   'N4, N5: nothing that a request brings becomes a line of the log, nor the id of the request',
   async (t) => {
     const { url: databaseUrl } = await createTestDatabase(t)
-    const replica = fork(new URL('../helpers/replica.ts', import.meta.url), [databaseUrl], {
-      execArgv: ['--import=./tools/ts.mjs'],
-      env: { ...process.env, TEST_LOG: 'info' },
-      silent: true,
-    })
-    let logged = ''
-    for (const stream of [replica.stdout, replica.stderr])
-      stream?.setEncoding('utf8').on('data', (text) => (logged += text))
-    const [url] = (await once(replica, 'message')) as [string]
+    const { url, end } = await startLogging(t, databaseUrl)
 
     const hostile = [
       'evil\n{"level":60,"msg":"evil"}',
@@ -64,8 +55,7 @@ t.test(
     t.match(twice, /x-request-id: [\da-f]{8}-/)
     t.notMatch(twice, /evil/)
 
-    replica.kill('SIGTERM')
-    await once(replica, 'exit')
+    const logged = await end()
     const lines = logged.trim().split('\n')
     t.ok(lines.length >= 4 * hostile.length, `${lines.length} lines`)
     for (const line of lines) {

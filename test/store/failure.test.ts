@@ -1,5 +1,3 @@
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { DrizzleQueryError } from 'drizzle-orm/errors'
 import type { FastifyError } from 'fastify'
 import pg from 'pg'
@@ -11,6 +9,7 @@ import { asStoreFailure, StoreError, withStoreFailures } from '../../src/store/f
 import { somebody } from '../helpers/accounts.ts'
 import { post } from '../helpers/client.ts'
 import { gateTo } from '../helpers/gate.ts'
+import { startLogging } from '../helpers/logging-replica.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { CALLER, newAccount, openStore } from '../helpers/store.ts'
 
@@ -147,30 +146,6 @@ t.test('the log shows an error by its name, its code and its stack, never by a t
   t.match(show(new TypeError('x is not a function')), /x is not a function/)
   t.match(show(new Error('hidden')), /failure\.test\.ts/, 'and says where')
 })
-
-/** A service in a process of its own, and what it logs. */
-async function startLogging(t: Parameters<typeof createTestDatabase>[0], databaseUrl: string) {
-  const replica = fork(new URL('../helpers/replica.ts', import.meta.url), [databaseUrl], {
-    execArgv: ['--import=./tools/ts.mjs'],
-    env: { ...process.env, TEST_LOG: 'info' },
-    silent: true,
-  })
-  let logged = ''
-  for (const stream of [replica.stdout, replica.stderr])
-    stream?.setEncoding('utf8').on('data', (text) => (logged += text))
-  t.teardown(async () => {
-    replica.kill('SIGTERM')
-    await once(replica, 'exit')
-  })
-  const [url] = (await once(replica, 'message')) as [string]
-  return {
-    url,
-    async untilLogged(word: string): Promise<string> {
-      while (!logged.includes(word)) await new Promise((resolve) => setImmediate(resolve))
-      return logged
-    },
-  }
-}
 
 t.test('over HTTP', async (t) => {
   const { url, pool } = await createTestDatabase(t)

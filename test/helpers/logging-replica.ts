@@ -1,0 +1,32 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import type { Teardown } from './postgres.ts'
+
+/** A service in a process of its own, and what it logs. */
+export async function startLogging(t: Teardown, databaseUrl: string) {
+  const replica = fork(new URL('./replica.ts', import.meta.url), [databaseUrl], {
+    execArgv: ['--import=./tools/ts.mjs'],
+    env: { ...process.env, TEST_LOG: 'info' },
+    silent: true,
+  })
+  let logged = ''
+  for (const stream of [replica.stdout, replica.stderr])
+    stream?.setEncoding('utf8').on('data', (text) => (logged += text))
+  const exited = once(replica, 'exit')
+  async function end(): Promise<string> {
+    replica.kill('SIGTERM')
+    await exited
+    return logged
+  }
+  t.teardown(end)
+  const [url] = (await once(replica, 'message')) as [string]
+  return {
+    url,
+    /** Ends it, and gives all that it has logged. */
+    end,
+    async untilLogged(word: string): Promise<string> {
+      while (!logged.includes(word)) await new Promise((resolve) => setImmediate(resolve))
+      return logged
+    },
+  }
+}

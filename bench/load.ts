@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 
 /** What the connections of a load say and hear. */
@@ -28,10 +29,12 @@ export interface LoadFigures {
 }
 
 const BUFFER_BYTES = 16 * 1024
+const LAST = /\r\nconnection: close\r\n/i
 
 /**
  * An HTTP client as cheap as Node allows, so that it leaves the cores to what is measured: keep-alive connections,
- * one request at a time on each, answers found by their Content-Length.
+ * one request at a time on each, answers found by their Content-Length. A connection that the server has had enough
+ * of, as its answer says, is followed by another.
  */
 export async function load(traffic: Traffic, options: LoadOptions): Promise<LoadFigures> {
   const latencies: number[] = []
@@ -75,15 +78,26 @@ function converse(
 
   return new Promise((resolve, reject) => {
     let done = false
-    const socket = connect({
-      host: '127.0.0.1',
-      port,
-      noDelay: true,
-      onread: { buffer: Buffer.alloc(BUFFER_BYTES), callback: heard },
-    })
-    socket.once('connect', () => ask(performance.now()))
-    socket.once('error', reject)
-    socket.once('close', () => (done ? resolve() : reject(new Error('the service closed a connection'))))
+    let isLast = false
+    let socket = dial()
+
+    function dial(): Socket {
+      isLast = false
+      const dialled = connect({
+        host: '127.0.0.1',
+        port,
+        noDelay: true,
+        onread: { buffer: Buffer.alloc(BUFFER_BYTES), callback: heard },
+      })
+      dialled.once('connect', () => ask(performance.now()))
+      dialled.once('error', reject)
+      dialled.once('close', () => {
+        if (done) resolve()
+        else if (isLast) socket = dial()
+        else reject(new Error('the service closed a connection'))
+      })
+      return dialled
+    }
 
     function ask(since: number): void {
       const request = performance.now() < end ? traffic.next(index) : undefined
@@ -106,6 +120,11 @@ function converse(
       answered(status, now - asked)
       traffic.took?.(index, status, answer)
       due = Math.max(due + everyMs, start)
+      isLast = LAST.test(answer)
+      if (isLast) {
+        socket.destroy()
+        return true
+      }
       // A request that had to wait for the answer before it has been waiting since it was due.
       if (due <= now) ask(everyMs === 0 ? now : due)
       else setTimeout(() => ask(performance.now()), due - now)

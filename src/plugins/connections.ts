@@ -42,7 +42,7 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
       brought.set(socket, count)
       if (count >= REQUESTS_MAX) response.shouldKeepAlive = false
       withoutRequest.delete(socket)
-      response.once('close', () => socket.destroyed || withoutRequest.add(socket))
+      response.on('close', () => socket.destroyed || withoutRequest.add(socket))
     })
 
     const stuckAt = new WeakMap<Socket, number>()

@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import type { Manner } from './endpoint.ts'
 import { action, endpoint } from './endpoint.ts'
 import { finishDocument } from './openapi-document.ts'
+import { PAGE_SECURITY_HEADERS } from './security-headers.ts'
 
 export interface DocsPluginOptions {
   readonly publicUrl: string
@@ -40,6 +41,12 @@ export const docsPlugin = fp<DocsPluginOptions>(
     await app.register(fastifySwaggerUi, {
       routePrefix: '/docs',
       staticCSP: true,
+      uiHooks: {
+        onRequest(_request, reply, done) {
+          reply.headers(PAGE_SECURITY_HEADERS)
+          done()
+        },
+      },
       theme: { title: 'Keyturn' },
       // Without the bar at the top, which would name another document and another project.
       uiConfig: { layout: 'BaseLayout' },

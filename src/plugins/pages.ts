@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Page } from '../pages/layout.ts'
 import { createLook, layout, pageHeaders } from '../pages/layout.ts'
+import { PAGE_SECURITY_HEADERS } from './security-headers.ts'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -21,7 +22,11 @@ export const pagesPlugin = fp<PagesPluginOptions>(
     const look = createLook(ownStyle)
     app.decorateReply('sendPage', function (this: FastifyReply, page, status = 200) {
       // The serializer of the route is for its JSON answers.
-      return this.code(status).headers(pageHeaders(page, look)).serializer(String).send(layout(page, look))
+      return this.code(status)
+        .headers(PAGE_SECURITY_HEADERS)
+        .headers(pageHeaders(page, look))
+        .serializer(String)
+        .send(layout(page, look))
     })
   },
   { name: 'pages' },

@@ -61,12 +61,13 @@ export const requestLogPlugin = fp(
 
     app.addHook('onRequest', (request, reply, done) => {
       reply.header('x-request-id', request.id)
-      reply.raw.once('close', () => end(request, reply, true))
+      // Every answer comes to this, whether it was written or its client hung up first.
+      reply.raw.on('close', () => end(request, reply))
       done()
     })
-    function end(request: FastifyRequest, reply: FastifyReply, aborted: boolean): void {
-      if (request.isLogged) return
+    function end(request: FastifyRequest, reply: FastifyReply): void {
       request.isLogged = true
+      const aborted = !reply.raw.writableFinished
       const { method } = request
       const route = request.routeOptions.url
       const status = aborted ? CLIENT_CLOSED : reply.statusCode
@@ -104,10 +105,6 @@ export const requestLogPlugin = fp(
         })
       },
     } satisfies RequestLog)
-    app.addHook('onResponse', (request, reply, done) => {
-      end(request, reply, false)
-      done()
-    })
   },
   { name: 'request-log', dependencies: ['metrics'] },
 )

@@ -1,21 +1,23 @@
 import fp from 'fastify-plugin'
 
 /**
- * What Helmet sets for an API, said once: asked anew for every answer, its dozen of middlewares took as much time
- * as all the rest of a status check. A page adds a Content-Security-Policy of its own, see `pages/layout.ts`.
+ * What Helmet sets that means something for an answer which is no page; said once, because its dozen of middlewares,
+ * asked anew for every answer, took as much time as all the rest of a status check.
  */
 export const SECURITY_HEADERS = {
-  'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
-  'origin-agent-cluster': '?1',
   'referrer-policy': 'no-referrer',
   'strict-transport-security': 'max-age=31536000; includeSubDomains',
   'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+}
+
+/** Beside them for what a browser opens as a page, which has a Content-Security-Policy of its own as well. */
+export const PAGE_SECURITY_HEADERS = {
+  'cross-origin-opener-policy': 'same-origin',
+  'origin-agent-cluster': '?1',
   'x-dns-prefetch-control': 'off',
-  'x-download-options': 'noopen',
-  'x-frame-options': 'SAMEORIGIN',
   'x-permitted-cross-domain-policies': 'none',
-  'x-xss-protection': '0',
 }
 
 /** Headers that tell browsers to be careful with every answer, refusals and unknown paths among them. */

@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import t from 'tap'
+import { load } from '../../bench/load.ts'
 
 /** Starts the bench by `env`: tap follows Node processes into their children, and the compiler does not bear that. */
 function startBench(...args: string[]) {
@@ -35,4 +38,21 @@ t.test('a row that there is not is named, and nothing is measured', async (t) =>
   const [status] = await once(bench, 'close')
   t.equal(status, 64)
   t.match(printed.error, /npm run bench -- \[--quick\] \[status\]/)
+})
+
+t.test('a load goes on by another connection where the server has had enough of one', async (t) => {
+  let connections = 0
+  const server = createServer((_request, response) => response.end('answer'))
+  server.maxRequestsPerSocket = 10
+  server.on('connection', () => {
+    connections += 1
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  let left = 95
+  const next = () => (left-- > 0 ? 'GET / HTTP/1.1\r\nhost: bench\r\n\r\n' : undefined)
+  const { answered, refused } = await load({ next }, { port, connections: 2, seconds: 20 })
+  t.same({ answered, refused }, { answered: 95, refused: 0 })
+  t.ok(connections >= 10, `${connections} connections`)
 })

@@ -125,6 +125,7 @@ t.test('every page comes under the strict policies, refusals among them', async 
       'cache-control': 'no-store',
       'x-frame-options': 'DENY',
       'x-content-type-options': 'nosniff',
+      'cross-origin-opener-policy': 'same-origin',
     })
     t.notMatch(text, /https?:\/\//, 'it loads nothing from anywhere')
   }

@@ -74,6 +74,7 @@ t.test('the page shows the same document, and asks nobody else for anything', as
   const { service, document } = await startDocumented(t)
   t.same(await (await fetch(`${service.url}/docs/json`)).json(), document)
   const page = await fetch(`${service.url}/docs`)
+  t.equal(page.headers.get('cross-origin-opener-policy'), 'same-origin')
   t.equal(page.status, 200)
   const html = await page.text()
   t.match(html, /<title>Keyturn<\/title>/)

@@ -46,8 +46,12 @@ const VERBS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>
   export: async (args) => (await import('./cli/export.ts')).exportUsers(args),
 }
 
-// `keyturn settings | head` closes the pipe before the end, which is no failure.
-process.stdout.on('error', () => process.exit())
+process.stdout.on('error', (error) => {
+  // `keyturn settings | head` closes the pipe before the end, which is no failure.
+  if ('code' in error && error.code === 'EPIPE') process.exit()
+  process.stderr.write(`Standard output takes no more: ${error.message}.\n`)
+  process.exit(EXIT.output)
+})
 const [name = '', ...args] = process.argv.slice(2)
 const verb = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined
 if (verb === undefined) {

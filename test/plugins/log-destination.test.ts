@@ -256,3 +256,15 @@ t.test(
     t.match(pipe.text, /metrics are listened for/)
   },
 )
+
+t.test('a verb of the command that cannot write down its answer fails, and says why', async (t) => {
+  const stdout = (await takingNothing(t)).at(-1)?.() ?? -1
+  const child = spawn(process.execPath, ['--import', './tools/ts.mjs', 'src/cli.ts', 'settings'], {
+    stdio: ['ignore', stdout, 'pipe'],
+  })
+  closeSync(stdout)
+  let said = ''
+  child.stderr?.setEncoding('utf8').on('data', (text) => (said += text))
+  t.same(await once(child, 'close'), [74, null])
+  t.match(said, /^Standard output takes no more: E[A-Z]+/)
+})

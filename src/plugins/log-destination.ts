@@ -46,7 +46,9 @@ export function createLogDestination(fd: number, waitingMax = WAITING_MAX): LogD
           begun = Buffer.from(fresh)
           fresh = ''
         }
-        begun = begun.subarray(writeSync(fd, begun))
+        const taken = writeSync(fd, begun)
+        if (taken === 0) break
+        begun = begun.subarray(taken)
         retryMs = RETRY_MS.first
       }
     } catch {
@@ -74,9 +76,9 @@ export function createLogDestination(fd: number, waitingMax = WAITING_MAX): LogD
         isFull = true
         lost += 1
         lostInRow += 1
-        return
+      } else {
+        fresh += lines
       }
-      fresh += lines
       if (isScheduled) return
       isScheduled = true
       setImmediate(turn)

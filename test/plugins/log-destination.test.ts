@@ -110,6 +110,20 @@ t.test(
   },
 )
 
+t.test('a line that is longer than all that may wait is lost alone', async (t) => {
+  const pipe = await pipeIn(t)
+  const log = createLogDestination(pipe.openWriter(constants.O_NONBLOCK), 1000)
+  const told: number[] = []
+  log.onResumed((lost) => told.push(lost))
+  log.write('x'.repeat(1001))
+  await until('it is told', () => told.length > 0)
+  t.same(told, [1])
+  log.write('after\n')
+  log.flush(50)
+  pipe.read()
+  t.equal(pipe.text, 'after\n')
+})
+
 t.test('a reader that goes and comes again misses nothing that fits', async (t) => {
   const pipe = await pipeIn(t)
   const log = createLogDestination(pipe.openWriter(constants.O_NONBLOCK))
@@ -174,7 +188,7 @@ const statusOf = (url: string) =>
   )
 
 /** So many lines, of 300 bytes or more, are more than a pipe and the memory for the log hold. */
-const MANY = 4500
+const MANY = 3600
 /** What one connection may bring. */
 const AT_ONCE = 900
 const LOST = 'keyturn_log_lines_lost_total'

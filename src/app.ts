@@ -71,7 +71,7 @@ const { version }: { version: string } = JSON.parse(
  */
 export async function buildApp(
   config: RunnableConfig,
-  { now, random, logTo }: World = { now: Date.now, random: Math.random },
+  { now = Date.now, random = Math.random, logTo }: Partial<World> = {},
   keySource?: KeySource,
 ): Promise<FastifyInstance> {
   const refuse = refuseWithProblem(config.publicUrl)

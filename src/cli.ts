@@ -46,9 +46,9 @@ const VERBS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>
   export: async (args) => (await import('./cli/export.ts')).exportUsers(args),
 }
 
-// `keyturn settings | head` closes the pipe before the end, which is no failure.
-process.stdout.on('error', () => process.exit())
 const [name = '', ...args] = process.argv.slice(2)
+// The service goes on without.
+if (name !== 'serve') process.stdout.on('error', endWithoutOutput)
 const verb = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined
 if (verb === undefined) {
   process.stderr.write(USAGE)
@@ -65,6 +65,13 @@ function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return EXIT_USAGE
   if (error instanceof MoveError) return EXIT.noInput
   return error instanceof Failed ? error.exitCode : 1
+}
+
+function endWithoutOutput(error: Error): void {
+  // `keyturn settings | head` closes the pipe before the end, which is no failure.
+  if ('code' in error && error.code === 'EPIPE') process.exit()
+  process.stderr.write(`Standard output takes no more: ${error.message}.\n`)
+  process.exit(EXIT.output)
 }
 
 function print(line: string): void {

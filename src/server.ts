@@ -9,6 +9,8 @@ import { complete, putDemoUser } from './development.ts'
 import { DialectError } from './dialects/dialect.ts'
 import { keySourceOf, openKeyFiles } from './key-source.ts'
 import { TemplateError } from './mail/read-templates.ts'
+import type { LogDestination } from './plugins/log-destination.ts'
+import { logLossPlugin, logToStandardOutput } from './plugins/log-destination.ts'
 import { MetricsPortError } from './plugins/metrics-listener.ts'
 import { ProfileSchemaError } from './plugins/profile-schema.ts'
 import { migrate } from './store/migrate.ts'
@@ -25,7 +27,7 @@ const FAULTS_OF_SETTINGS = [ConfigError, DialectError, TemplateError, ProfileSch
 await main()
 
 async function main(): Promise<void> {
-  const say = (line: string) => void process.stdout.write(`${line}\n`)
+  const log = logToStandardOutput()
   let completed: Completed | undefined
   try {
     const config = await withFreePort(readConfig())
@@ -33,7 +35,7 @@ async function main(): Promise<void> {
     // that waits for its database lasts.
     if (config.nodeEnv === 'production') process.on('SIGUSR1', () => undefined)
     completed = await complete(config)
-    await serve(completed, say)
+    await serve(completed, log)
   } catch (error) {
     await completed?.stop()
     const isConfig = FAULTS_OF_SETTINGS.some((kind) => error instanceof kind)
@@ -43,10 +45,11 @@ async function main(): Promise<void> {
   }
 }
 
-async function serve({ config, demo, stop }: Completed, say: (line: string) => void): Promise<void> {
+async function serve({ config, demo, stop }: Completed, log: LogDestination): Promise<void> {
   await migrate(config.databaseUrl, undefined, { waitSeconds: WAIT_FOR_DATABASE_SECONDS })
   const keySource = keySourceOf(config)
-  const app = await buildApp(config, undefined, keySource)
+  const app = await buildApp(config, { logTo: log }, keySource)
+  await app.register(logLossPlugin, { destination: log })
   for (const setting of openKeyFiles())
     app.log.warn({ setting }, 'everybody on this machine can read this file')
   if (demo !== undefined) await putDemoUser(app, demo)
@@ -73,7 +76,7 @@ async function serve({ config, demo, stop }: Completed, say: (line: string) => v
       stopping = true
     })
   }
-  for (const line of announce(config, demo)) say(line)
+  for (const line of announce(config, demo)) log.write(`${line}\n`)
 }
 
 /** PORT=0: the address stands in every token as the issuer, so the port has to be known before anything is built. */

@@ -5,6 +5,8 @@ export const EXIT = {
   noInput: 66,
   noUser: 67,
   unavailable: 69,
+  /** What the verb wrote could not be kept. */
+  output: 74,
 } as const
 
 /** The verb has failed in a way that was foreseen: the message is all there is to say. */

@@ -6,6 +6,7 @@ import type { Fault, Row } from './fault.ts'
 import { manyFaults } from './hundred.ts'
 import { keyFaults } from './key-faults.ts'
 import { listenFaults } from './listen-faults.ts'
+import { logFaults } from './log-faults.ts'
 import { mailFaults } from './mail-faults.ts'
 import { networkFaults } from './network-faults.ts'
 import { observe } from './observe.ts'
@@ -25,6 +26,7 @@ const FAULTS: readonly Fault[] = [
   ...listenFaults,
   ...keyFaults,
   ...mailFaults,
+  ...logFaults,
   ...replicaFaults,
 ]
 const REQUESTS_PER_SECOND = 40

@@ -15,7 +15,7 @@ import { createPrimary } from './cluster.ts'
 import { freePort } from './free-port.ts'
 import type { Client } from './person.ts'
 import { createClient } from './person.ts'
-import type { ReplicaProcess } from './replica-process.ts'
+import type { LogReader, ReplicaProcess } from './replica-process.ts'
 import { startReplica } from './replica-process.ts'
 import type { Traffic } from './traffic.ts'
 import { createTraffic } from './traffic.ts'
@@ -42,7 +42,7 @@ export interface World {
   /** Whatever has to be put away at the end; the last first. */
   teardown(work: () => unknown): void
   /** Ends the replicas there are and starts three with these settings beside the usual ones. */
-  startReplicas(settings?: Readonly<Record<string, string>>): Promise<void>
+  startReplicas(settings?: Readonly<Record<string, string>>, logReader?: LogReader): Promise<void>
   /** Starts a replica that has ended again, on its port; with SIGKILL first where it has not. */
   killAndStart(index: number, settings?: Readonly<Record<string, string>>): Promise<void>
   close(): Promise<void>
@@ -110,10 +110,10 @@ export async function createWorld(chance: Chance, requestsPerSecond: number): Pr
       },
       ...{ teardown, close },
       traffic: createTraffic({ client, chance, requestsPerSecond }),
-      async startReplicas(more = {}) {
+      async startReplicas(more = {}, logReader = 'somebody') {
         await Promise.all(replicas.splice(0).map((replica) => replica.end('SIGKILL')))
         const ports = await Promise.all(Array.from({ length: REPLICAS }, freePort))
-        const start = (port: number) => startReplica(port, { ...settings, ...more })
+        const start = (port: number) => startReplica(port, { ...settings, ...more }, logReader)
         replicas.push(...(await Promise.all(ports.map(start))))
         balancer.use(ports)
         await until('all replicas are ready', () => balancer.ready === REPLICAS)

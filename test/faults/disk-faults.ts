@@ -63,7 +63,6 @@ export const diskFaults: readonly Fault[] = [
       } finally {
         await cluster.query('DROP TABLE ballast')
       }
-      await cluster.query('DROP TABLE ballast')
     },
     async after({ cluster, home }) {
       for (const table of TABLES) await cluster.query(`ALTER TABLE ${table} SET TABLESPACE pg_default`)

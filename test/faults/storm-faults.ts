@@ -9,7 +9,7 @@ const WITHIN_MS = 10_000
 /** A hash then costs some 50 ms, so that the storm asks for more than two cores have. */
 const DEAR = { BCRYPT_COST: '10' }
 /** Of status checks; their median, because a machine without an idle core keeps some of anybody's requests waiting. */
-const CHECKED_WITHIN_MS = 100
+const CHECKED_WITHIN_MS = 250
 
 let complaints: string[] = []
 

@@ -36,6 +36,10 @@ export const databasePlugin = fp<DatabasePluginOptions>(
       url: options.url,
       poolMax: options.poolMax,
       onBatch: (statement, size) => sizes.get(statement)?.observe(size),
+      onOldPrimary: () =>
+        app.log.warn(
+          'an old primary answers and is not used: its timeline is below that of the one that took over. Stop it, or restart this replica if it was put back on purpose',
+        ),
       onIdleError: (error) => app.log.warn({ err: error }, 'an idle database connection broke'),
     })
     const { pool } = database

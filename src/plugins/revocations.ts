@@ -47,8 +47,8 @@ const POLLS_PER_MINUTE = LATE_WITHIN_SECONDS
 const NOTICE_OVERLAP_SECONDS = 2
 /** After each poll, before the next notice is obeyed: in a storm a replica neither asks all the time nor learns late. */
 const PAUSE_MS = 50
-/** Beyond the life of the token: clocks of application and database differ. */
-const SLACK_SECONDS = 60
+/** Beyond the life of the token: clocks of replicas and database differ, and the one that judges a token did not make it. */
+const SLACK_SECONDS = 300
 const CHANNEL = 'keyturn_revoked'
 
 /**

@@ -1,7 +1,9 @@
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
 import { drizzle } from 'drizzle-orm/node-postgres'
-import type { PoolClient } from 'pg'
+import type { ClientBase, PoolClient } from 'pg'
+import { AuthError } from '../core/errors.ts'
 import { CountedPool } from './counted-pool.ts'
+import { createLineage } from './origin.ts'
 
 /** The pool, and Drizzle over it. Hot paths hand the pool their prepared statements, the rest goes by Drizzle. */
 export interface Database {
@@ -21,19 +23,25 @@ export interface DatabaseOptions {
   readonly poolMax: number
   /** Told of connections that broke while nobody used them; the pool has dropped them already. */
   readonly onIdleError: (error: Error) => void
+  /** Told when an old primary answers in place of the one that has taken over from it. */
+  readonly onOldPrimary?: () => void
   readonly onBatch?: OnBatch
 }
 
 /**
  * Opens the pool. Nothing waits for ever: a connection is had within a second, a statement takes two at most,
  * and the client gives up half a second after the server should have, so that an answer is never later than 3 s.
+ * A primary that another has taken over from is not used: it is as if it were away.
  */
 export function openDatabase({
   url,
   poolMax,
   onIdleError,
+  onOldPrimary = () => undefined,
   onBatch = () => undefined,
 }: DatabaseOptions): Database {
+  const lineage = createLineage()
+  let isTold = false
   const pool = new CountedPool({
     connectionString: url,
     max: poolMax,
@@ -46,7 +54,16 @@ export function openDatabase({
     maxLifetimeSeconds: 1800,
     keepAlive: true,
     application_name: 'keyturn',
+    async onConnect(client: ClientBase) {
+      const isAdmitted = await lineage.admits(client)
+      if (!isAdmitted && !isTold) onOldPrimary()
+      // Once, and not for every request that it cannot serve.
+      isTold = !isAdmitted
+      if (isAdmitted) return
+      throw new AuthError('unavailable', { retryAfterSeconds: 1 })
+    },
   })
+  pool.isSpoilt = lineage.isOvertaken
   // Without both listeners a restart of Postgres would end the process as an unhandled 'error' event.
   pool.on('error', onIdleError)
   pool.on('connect', (client: PoolClient) => client.on('error', () => undefined))

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -32,6 +32,10 @@ export interface Cluster {
   query(sql: string, otherDatabase?: string): Promise<Record<string, unknown>[]>
   /** A standby that follows this cluster, which is stopped for the copy and started again. */
   copyAsStandby(name: string, primaryPort: number): Promise<Cluster>
+  /** Copies its files, for which it is stopped and started again. */
+  backUp(): Promise<void>
+  /** Stops it, puts the copy in the place of its files, and starts that. */
+  restore(): Promise<void>
 }
 
 interface Made {
@@ -59,6 +63,7 @@ export async function createPrimary(home: string): Promise<Cluster> {
 async function clusterOf(made: Made, database: string): Promise<Cluster> {
   const { home, name, bin, account } = made
   const directory = join(home, name)
+  const backup = join(home, `${name}-backup`)
   const port = await freePort()
   const url = `postgresql://${SUPERUSER}@127.0.0.1:${port}/${database}?sslmode=disable`
   let server: Guarded | undefined
@@ -157,6 +162,18 @@ async function clusterOf(made: Made, database: string): Promise<Cluster> {
       const standby = await clusterOf({ ...made, name: standbyName }, database)
       await standby.start()
       return standby
+    },
+    async backUp() {
+      await server?.end()
+      await rm(backup, { recursive: true, force: true })
+      await promisify(execFile)('cp', ['-a', directory, backup])
+      await start()
+    },
+    async restore() {
+      await server?.end()
+      await rm(directory, { recursive: true, force: true })
+      await rename(backup, directory)
+      await start()
     },
   }
 }

@@ -3,12 +3,15 @@ import { chmod, chown, mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { until } from '../helpers/keys.ts'
 import type { Fault } from './fault.ts'
 import type { World } from './world.ts'
 
 const TABLES = ['users', 'sessions', 'events', 'counters']
 const SIZE = '16m'
+/** From when somebody was refused for it. */
 const FULL_MS = 5000
+const NOTICED_WITHIN_SECONDS = 30
 
 let isMounted = false
 
@@ -36,16 +39,30 @@ export const diskFaults: readonly Fault[] = [
       await chown(directory, uid, gid)
       await chmod(directory, 0o700)
       await cluster.query(`CREATE TABLESPACE small LOCATION '${directory}'`)
-      for (const table of TABLES) await cluster.query(`ALTER TABLE ${table} SET TABLESPACE small`)
-    },
-    async happen({ cluster }) {
-      await cluster.query('CREATE TABLE ballast (text text) TABLESPACE small')
-      for (const rows of [1000, 100, 10, 1]) {
-        const fill = `INSERT INTO ballast SELECT repeat('x', 1900) FROM generate_series(1, ${rows})`
-        while ((await cluster.query(fill).catch(() => undefined)) !== undefined);
+      for (const table of TABLES) {
+        await cluster.query(`ALTER TABLE ${table} SET TABLESPACE small`)
+        // Pages with room in them would take writes for a long time yet.
+        await cluster.query(`VACUUM FULL ${table}`)
       }
-      await pause(FULL_MS)
-      await cluster.query('DROP TABLE ballast')
+    },
+    async happen({ cluster, asked }) {
+      await cluster.query('CREATE TABLE ballast (text text) TABLESPACE small')
+      const fill = async () => {
+        for (const rows of [1000, 100, 10, 1]) {
+          const some = `INSERT INTO ballast SELECT repeat('x', 1900) FROM generate_series(1, ${rows})`
+          while ((await cluster.query(some).catch(() => undefined)) !== undefined);
+        }
+      }
+      const isNoticed = async () => {
+        await fill()
+        return asked.some(({ status }) => status === 503)
+      }
+      try {
+        await until('somebody was refused for want of room', isNoticed, NOTICED_WITHIN_SECONDS)
+        await pause(FULL_MS)
+      } finally {
+        await cluster.query('DROP TABLE ballast')
+      }
     },
     async after({ cluster, home }) {
       for (const table of TABLES) await cluster.query(`ALTER TABLE ${table} SET TABLESPACE pg_default`)

@@ -44,7 +44,7 @@ export const failovers: readonly Fault[] = [
 
 let copies = 0
 
-async function follow(world: World): Promise<void> {
+export async function follow(world: World): Promise<void> {
   replication = await gateTo({ teardown: world.teardown }, world.cluster.url)
   copies += 1
   standby = await world.cluster.copyAsStandby(`standby${copies}`, Number(new URL(replication.url).port))
@@ -54,12 +54,12 @@ async function follow(world: World): Promise<void> {
   await until('all replicas have come back', () => world.balancer.ready === world.replicas.length)
 }
 
-async function isFollowed({ cluster }: World, state: 'sync' | 'async'): Promise<boolean> {
+export async function isFollowed({ cluster }: World, state: 'sync' | 'async'): Promise<boolean> {
   const rows = await cluster.query('SELECT state, sync_state FROM pg_stat_replication')
   return rows.some((row) => row['state'] === 'streaming' && row['sync_state'] === state)
 }
 
-async function failOver(world: World): Promise<void> {
+export async function failOver(world: World): Promise<void> {
   await world.cluster.kill()
   replication.shut()
   await pause(NOTICED_AFTER_MS)

@@ -19,6 +19,7 @@ import { createClient } from './person.ts'
 import { createTraffic } from './traffic.ts'
 
 const SEED = 1
+const POOL_MAX = 5
 const MIB = 2 ** 20
 
 t.test('the short form of `npm run faults`: one process, one database of its own', async (t) => {
@@ -42,7 +43,7 @@ t.test('the short form of `npm run faults`: one process, one database of its own
     t,
     {
       EMAIL_VERIFICATION: 'off',
-      DATABASE_POOL_MAX: '5',
+      DATABASE_POOL_MAX: String(POOL_MAX),
     },
     { databaseUrl: gate.url },
   )
@@ -132,17 +133,55 @@ t.test('the short form of `npm run faults`: one process, one database of its own
       await until('it is settled', async () => (await client.logOut(person)).status === 200)
       await cluster.query('CREATE TABLE ended AS SELECT id FROM sessions WHERE revoked_at IS NOT NULL')
       const alive = 'SELECT count(*)::int AS n FROM sessions JOIN ended USING (id) WHERE revoked_at IS NULL'
-      await cluster.query('UPDATE sessions SET revoked_at = NULL, revoked_reason = NULL')
+      const forget = 'UPDATE sessions SET revoked_at = NULL, revoked_reason = NULL'
+      const areWrittenBack = async () => (await cluster.query(alive))[0]?.['n'] === 0
+      await cluster.query(forget)
       timeline = '00000002'
       gate.reset()
-      await until('they are written back', async () => (await cluster.query(alive))[0]?.['n'] === 0)
+      await until('they are written back', areWrittenBack)
       const check = await fetch(`${url}/check-auth-status`, {
         headers: { authorization: `Bearer ${access}` },
       })
       t.equal(check.status, 401)
       person.ended.splice(0)
+
+      await t.test('so is a backup, which has the timeline of what it was copied from', async () => {
+        gate.shut()
+        await cluster.query(forget)
+        await cluster.stop()
+        await cluster.start()
+        gate.open()
+        await until('they are written back once more', areWrittenBack)
+      })
     },
   )
+
+  await t.test('an old primary that comes back is not used: 503, until the new one answers', async (t) => {
+    const [person] = traffic.people.slice(1)
+    if (person === undefined) throw new Error('there is nobody')
+    const isReady = async () => (await fetch(`${url}/health/ready`)).status === 200
+    await until('the new one is used', isReady)
+    timeline = '00000001'
+    gate.reset()
+    const { status, hasRetryAfter } = await client.logIn(person, person.passwords[0] ?? '')
+    t.same({ status, hasRetryAfter }, { status: 503, hasRetryAfter: true })
+    t.equal(await isReady(), false)
+    timeline = '00000002'
+    await until('the new one is used again', isReady)
+  })
+
+  await t.test('what was opened before a standby took over is closed when that is met', async (t) => {
+    const [earlier, other] = [await pool.connect(), await pool.connect()]
+    const { rows: before } = await earlier.query('SELECT pg_backend_pid() AS pid')
+    timeline = '00000003'
+    other.release(true)
+    // All there are beside it; at least the one in place of the other is new, and meets the standby.
+    const rest = await Promise.all(Array.from({ length: POOL_MAX - 1 }, () => pool.connect()))
+    earlier.release()
+    const pids = await pool.query('SELECT pg_backend_pid() AS pid')
+    t.not(pids.rows[0].pid, before[0].pid)
+    for (const client of rest) client.release(true)
+  })
 
   await t.test('after a hundred faults pool, memory and event loop are as at the start', async (t) => {
     setFlagsFromString('--expose-gc')
@@ -159,7 +198,7 @@ t.test('the short form of `npm run faults`: one process, one database of its own
     await survive(() => hundredFaults(gate, chance, query, { longestMs: 20 }))
     const grown = (await heap()) - before
     t.ok(grown < 5 * MIB, `the heap has grown by ${(grown / MIB).toFixed(1)} MiB`)
-    t.ok(pool.totalCount <= 5)
+    t.ok(pool.totalCount <= POOL_MAX)
     const lag = monitorEventLoopDelay({ resolution: 5 })
     lag.enable()
     await pause(300)

@@ -46,7 +46,7 @@ export const listenFaults: readonly Fault[] = [
 ]
 
 /** How long after now every replica has refused the token; milliseconds. */
-async function untilEverywhere({ replicas }: World, access: string, address: string): Promise<number> {
+export async function untilEverywhere({ replicas }: World, access: string, address: string): Promise<number> {
   const began = performance.now()
   for (const { url } of replicas) {
     const check = () => ask(url, 'ledger', { path: '/check-auth-status', access, address })

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { chanceOf, mixSeed } from '../torture/chance.ts'
+import { clockFaults } from './clock-faults.ts'
 import { diskFaults } from './disk-faults.ts'
 import { failovers } from './failover.ts'
 import type { Fault, Row } from './fault.ts'
@@ -10,8 +11,12 @@ import { logFaults } from './log-faults.ts'
 import { mailFaults } from './mail-faults.ts'
 import { networkFaults } from './network-faults.ts'
 import { observe } from './observe.ts'
+import { oldPrimaryFaults } from './old-primary-faults.ts'
 import { postgresFaults } from './postgres-faults.ts'
 import { replicaFaults } from './replica-faults.ts'
+import { restoreFaults } from './restore-faults.ts'
+import { slotFaults } from './slot-faults.ts'
+import { stormFaults } from './storm-faults.ts'
 import { head, notRun, show } from './table.ts'
 import { createWorld } from './world.ts'
 
@@ -19,15 +24,20 @@ import { createWorld } from './world.ts'
 
 const FAULTS: readonly Fault[] = [
   ...postgresFaults,
+  ...slotFaults,
   ...networkFaults,
   ...manyFaults,
   ...failovers,
+  ...oldPrimaryFaults,
+  ...restoreFaults,
   ...diskFaults,
   ...listenFaults,
   ...keyFaults,
   ...mailFaults,
   ...logFaults,
   ...replicaFaults,
+  ...clockFaults,
+  ...stormFaults,
 ]
 const REQUESTS_PER_SECOND = 40
 const PEOPLE = 40

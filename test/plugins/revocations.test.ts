@@ -136,11 +136,11 @@ t.test('what was revoked by hand in a statement that took long is learnt within 
 t.test('what concerns no living token any more is forgotten, and not learnt again', async (t) => {
   const service = await startApp(t, { ACCESS_TTL: '10s' })
   await register(service)
-  // A token lives for ten seconds, and clocks may differ by a minute.
+  // A token lives for ten seconds, and clocks may differ by five minutes.
   const [ageing, young, old] = [
-    await revokedAgo(service, 67),
+    await revokedAgo(service, 307),
     await revokedAgo(service, 20),
-    await revokedAgo(service, 72),
+    await revokedAgo(service, 312),
   ]
   const late = await startApp(t, { ACCESS_TTL: '10s' }, { beside: service })
   const { revokedSessions } = late.app
@@ -154,6 +154,24 @@ t.test('what concerns no living token any more is forgotten, and not learnt agai
   t.ok(revokedSessions.has(young))
   t.ok(revokedSessions.has(added))
 })
+
+t.test(
+  'a clock that is behind believes no token of one that is ahead, once its session has ended',
+  async (t) => {
+    const aside = (seconds: number) => ({ now: () => Date.now() + seconds * 1000, random: () => 0 })
+    // Made 980 s ago by a clock 90 s ahead: by one that is 90 s behind it will live for another 100 s.
+    const ahead = await startApp(t, {}, { world: aside(90 - 980) })
+    const behind = aside(-90)
+    const { access } = await signedIn(ahead)
+    const before = await startApp(t, {}, { beside: ahead, world: behind })
+    t.equal(await statusOf(before, access), 200)
+    await ahead.app.database.pool.query(
+      `UPDATE sessions SET revoked_at = now() - interval '979 seconds', revoked_reason = 'logout'`,
+    )
+    const after = await startApp(t, {}, { beside: ahead, world: behind })
+    t.equal(await statusOf(after, access), 401)
+  },
+)
 
 t.test('while the database is away who only verifies is served as before, and catches up', async (t) => {
   const { gate, service, elsewhere } = await startBehindGate(t)

@@ -108,7 +108,6 @@ export async function buildApp(
     await app.register(metricsListenerPlugin, { host: config.host, port: config.metricsPort })
   await app.register(unknownPathsPlugin)
   await app.register(requestLogPlugin)
-  // After it, so that who has to wait his turn and leaves has his line too.
   await app.register(connectionsPlugin)
   await app.register(securityHeadersPlugin)
   if (config.corsOrigins.length > 0) {

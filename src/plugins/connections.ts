@@ -105,5 +105,6 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
       done()
     })
   },
+  // After the log of requests, so that whoever has to wait his turn and leaves has his line too.
   { name: 'connections' },
 )

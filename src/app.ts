@@ -106,9 +106,9 @@ export async function buildApp(
   await app.register(processMetricsPlugin, { version })
   if (config.metricsPort !== undefined)
     await app.register(metricsListenerPlugin, { host: config.host, port: config.metricsPort })
-  await app.register(connectionsPlugin)
   await app.register(unknownPathsPlugin)
   await app.register(requestLogPlugin)
+  await app.register(connectionsPlugin)
   await app.register(securityHeadersPlugin)
   if (config.corsOrigins.length > 0) {
     await app.register(fastifyCors, {

@@ -69,7 +69,8 @@ export function countersOf(needs: AuthNeeds, identifier: Identifier, caller: Cal
   const name = (parts: string[]) =>
     needs.keys.macWithCurrent('guard', JSON.stringify(parts), 16).toString('base64url')
   return {
-    unknown: name(['login', ...Object.entries(identifier).flat()]),
+    // Where there is no account an address counts as one too, whichever field it came in.
+    unknown: name(['login', ...Object.values(identifier).map(String)]),
     device: name(['device', networkOf(caller.ip), caller.userAgent]),
   }
 }

@@ -84,7 +84,10 @@ export type Identifier =
 
 /** An attempt to sign in, already counted. */
 export interface LoginAttempt {
-  /** The verified account of the address, else the newest unverified one; `undefined` where there is none. */
+  /**
+   * Of a name, whatever its state; of an address, the verified account, else the newest that works without. `undefined`
+   * where there is none: also where an account only waits for the address, which anybody can have made.
+   */
   readonly account: AccountWithHash | undefined
   /** Names the counter this attempt went to, for `refundLogin`. */
   readonly counter: string

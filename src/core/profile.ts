@@ -46,9 +46,6 @@ export function freeProfile(claimNames: readonly string[]): ProfileRules {
   }
 }
 
-/** Any scalars, none of them in a token. */
-export const anyProfile: ProfileRules = freeProfile([])
-
 /** What is wrong with any profile, whatever its schema says. */
 export function generalFaults(profile: Profile, claimNames: readonly string[]): Record<string, string[]> {
   return { ...unfitForToken(profile, claimNames), ...badNames(profile), ...tooMuch(profile) }

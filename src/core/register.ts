@@ -3,7 +3,7 @@ import type { FieldErrors } from './errors.ts'
 import { AuthError } from './errors.ts'
 import type { Grant, SessionTerms } from './grant.ts'
 import { makeGrant, newSession } from './grant.ts'
-import { keptNames, nameFaults, refuseFaults, usernameFaults, usernameKey } from './identity.ts'
+import { claimedKey, keptNames, nameFaults, refuseFaults, usernameFaults } from './identity.ts'
 import { newEmailFaults } from './own-address.ts'
 import { passwordFaults } from './password-policy.ts'
 import type { Policy } from './policy.ts'
@@ -67,7 +67,7 @@ export async function register(
   }
   if (Object.values(faults).some(({ length }) => length > 0) && faults.username.length === 0) {
     // Said with the rest, and not only once the rest is right.
-    if (await needs.accounts.isUsernameTaken(usernameKey(input.username))) faults.username = [USERNAME_TAKEN]
+    if (await needs.accounts.isUsernameTaken(claimedKey(input.username))) faults.username = [USERNAME_TAKEN]
   }
   refuseFaults(faults)
 

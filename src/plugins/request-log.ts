@@ -66,6 +66,7 @@ export const requestLogPlugin = fp(
       done()
     })
     function end(request: FastifyRequest, reply: FastifyReply): void {
+      if (request.isLogged) return
       request.isLogged = true
       const aborted = !reply.raw.writableFinished
       const { method } = request

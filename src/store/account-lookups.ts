@@ -5,18 +5,28 @@ import { ACCOUNT_COLUMNS, toAccount, toAccountWithHash } from './rows.ts'
 
 const BY_EMAIL = `
   SELECT * FROM users WHERE email_key = $1 AND $1 <> ''
-  ORDER BY email_verified_at IS NOT NULL DESC, id DESC LIMIT 1`
+  ORDER BY email_verified_at IS NOT NULL DESC, activated_at IS NOT NULL DESC, id DESC LIMIT 1`
 
 /** A name with an @ in its key was moved in from elsewhere; the key of ours has none (see `claimedKey`). */
 const BY_NAME_OR_EMAIL = `
   SELECT * FROM users WHERE username_key = $1 OR email_key = $1
-  ORDER BY username_key = $1 DESC, email_verified_at IS NOT NULL DESC, id DESC LIMIT 1`
+  ORDER BY username_key = $1 DESC, email_verified_at IS NOT NULL DESC, activated_at IS NOT NULL DESC, id DESC LIMIT 1`
 
 /** The row of the account that an identifier stands for, which is the first parameter. */
-export function accountBy(identifier: Identifier): string {
+function accountBy(identifier: Identifier): string {
   if ('usernameKey' in identifier) return 'SELECT * FROM users WHERE username_key = $1'
   if ('nameOrEmailKey' in identifier) return BY_NAME_OR_EMAIL
   return 'emailKey' in identifier ? BY_EMAIL : 'SELECT * FROM users WHERE id = $1'
+}
+
+/**
+ * The same for a sign-in, which an address leads only to an account that works: anybody can make one that waits for an
+ * address of somebody else, and by whether his own password is good there would learn whether the address has an owner.
+ */
+export function accountToSignInBy(identifier: Identifier): string {
+  if (!('emailKey' in identifier || 'nameOrEmailKey' in identifier)) return accountBy(identifier)
+  return `SELECT * FROM (${accountBy(identifier)}) a
+    WHERE username_key = $1 OR email_verified_at IS NOT NULL OR activated_at IS NOT NULL`
 }
 
 const FIND = `SELECT ${ACCOUNT_COLUMNS} FROM users u WHERE u.id = $1`

@@ -2,7 +2,7 @@ import { and, eq, sql } from 'drizzle-orm'
 import { v7 as uuidV7 } from 'uuid'
 import { LOGIN_WINDOW_SECONDS } from '../core/policy.ts'
 import type { Account, AccountStore, Caller, Identifier, NewAccount, PasswordHash } from '../core/ports.ts'
-import { accountBy, createAccountLookups } from './account-lookups.ts'
+import { accountToSignInBy, createAccountLookups } from './account-lookups.ts'
 import type { Database } from './database.ts'
 import { constraintOf } from './failure.ts'
 import { isSameDevice } from './known-device.ts'
@@ -32,7 +32,7 @@ const attemptStatement = (account: string) => `
 
 function attemptBy(identifier: Identifier): { name: string; text: string } {
   const by = Object.keys(identifier)[0] ?? ''
-  return { name: `attempt_by_${by}`, text: attemptStatement(accountBy(identifier)) }
+  return { name: `attempt_by_${by}`, text: attemptStatement(accountToSignInBy(identifier)) }
 }
 
 const createStatement = (letter: string) => `

@@ -51,6 +51,18 @@ t.test('an unknown account is stopped exactly as a known one', async (t) => {
   t.same(await statuses(username), await statuses(somebody().username))
 })
 
+t.test('an unknown address is stopped exactly as a known one, whichever field it comes in', async (t) => {
+  const service = await startApp(t, GUARDED)
+  const { email } = await register(service)
+  const statuses = async (address: string) => {
+    const answers: number[] = []
+    for (let attempt = 0; attempt < 12; attempt += 1)
+      answers.push((await guess(service, { [attempt % 2 ? 'email' : 'username']: address })).status)
+    return answers
+  }
+  t.same(await statuses(email), await statuses(somebody().email))
+})
+
 t.test('the owner comes in from a device known to the account while strangers are stopped', async (t) => {
   const service = await startApp(t, GUARDED)
   const { username, password } = await register(service)

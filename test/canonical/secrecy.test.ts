@@ -102,6 +102,41 @@ t.test('/token answers the same, byte for byte, to whoever does not have the pas
   t.same(await tooLong(addresses['confirmed']), await tooLong(somebody().email), 'nobody looks whose it is')
 })
 
+t.test(
+  'an account that a stranger makes for an address does not tell him whether it has an owner',
+  async (t) => {
+    const service = await startApp(t)
+    const owned = (await register(service)).email
+    const answers: Record<string, unknown> = {}
+    for (const email of [owned, somebody().email]) {
+      const { username, password } = somebody()
+      t.equal((await post(`${service.url}/register`, { username, email, password })).status, 201)
+      for (const field of ['email', 'username']) {
+        const answer = await post(`${service.url}/token`, { [field]: email, password })
+        t.match(answer, { status: 401, body: { code: 'invalid_credentials' } })
+        answers[`${field} ${email}`] = comparable(answer)
+      }
+      const byName = await post(`${service.url}/token`, { username, password })
+      t.match(byName, { status: 403, body: { code: 'account_not_verified' } }, 'he is told of his own')
+    }
+    t.equal(new Set(Object.values(answers).map((answer) => JSON.stringify(answer))).size, 1)
+  },
+)
+
+t.test('a name with an @ that was moved in is not told of to whoever sends a bad registration', async (t) => {
+  const service = await startApp(t)
+  const { email, username } = await register(service)
+  await service.app.database.pool.query('UPDATE users SET username_key = $1 WHERE username = $2', [
+    email,
+    username,
+  ])
+  const complaints = (address: string) =>
+    post(`${service.url}/register`, { username: address, email: address, password: 'x' })
+  const known = await complaints(email)
+  t.equal(known.status, 400)
+  t.same(comparable(known), comparable(await complaints(somebody().email)))
+})
+
 t.test('/register answers the same, byte for byte, whoever has the address', async (t) => {
   const service = await startApp(t)
   const { 'unknown, and odd': _odd, ...addresses } = await everyKind(service)

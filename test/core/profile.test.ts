@@ -1,6 +1,8 @@
 import t from 'tap'
 import type { Profile } from '../../src/core/ports.ts'
-import { anyProfile, freeProfile, isReservedName } from '../../src/core/profile.ts'
+import { freeProfile, isReservedName } from '../../src/core/profile.ts'
+
+const anyProfile = freeProfile([])
 
 const RESERVED = ['This name is reserved and cannot be a profile field.']
 

@@ -97,6 +97,48 @@ t.test('whoever does not take an answer is let go, and whoever takes it slowly g
   t.ok(received > 5_000_000, `${received} bytes over more than a second`)
 })
 
+t.test(
+  'of many requests in one packet few are worked on at once, and who leaves keeps none open',
+  async (t) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(connectionsPlugin)
+    const open = new Set<Readable>()
+    let closed = 0
+    let most = 0
+    app.get('/', async (_request, reply) => {
+      let pieces = 10
+      const large = new Readable({
+        read() {
+          pieces -= 1
+          this.push(pieces < 0 ? null : 'x'.repeat(10_000))
+        },
+      })
+      open.add(large)
+      most = Math.max(most, open.size)
+      large.once('close', () => {
+        open.delete(large)
+        closed += 1
+      })
+      return reply.send(large)
+    })
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    const { port } = app.server.address() as AddressInfo
+    const [reader, leaver] = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')]
+    leaver.on('error', () => undefined).pause()
+    leaver.write(GET.repeat(1000))
+    reader.write(GET.repeat(99) + GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
+    let received = 0
+    for await (const chunk of reader) received += chunk.length
+    t.ok(received > 100 * 100_000, 'whoever reads gets all of them')
+    t.ok(most <= 16, `${most} at once, by two connections`)
+    t.ok(open.size > 0, 'whoever does not has some that wait for him')
+    leaver.destroy()
+    while (open.size > 0) await new Promise((resolve) => setImmediate(resolve))
+    t.ok(closed < 1000, 'and nobody has worked on the others')
+  },
+)
+
 /** A piece each fifth of a second. */
 async function* pieces() {
   for (let piece = 0; piece < 6; piece += 1) {

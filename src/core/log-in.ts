@@ -22,7 +22,7 @@ export type Credentials = ({ readonly username: string } | { readonly email: str
 
 /**
  * Signs in with a password and starts a session. An unknown account, a wrong password and a wrong password of a
- * disabled account are one answer at one cost: two statements and one bcrypt compare.
+ * disabled account are one answer at one cost: two statements and one bcrypt compare, by an address one more of each.
  * @param audiences those that tokens are wanted for beside our own
  * @throws AuthError `validation_failed`, `invalid_credentials`, `account_not_verified`, `account_disabled`,
  * `rate_limited`, `unavailable`
@@ -47,21 +47,37 @@ export async function logIn(
     })
   }
 
+  let tried = attempt
   try {
-    return makeGrant(needs, await openSession(needs, credentials.password, attempt, caller, terms), terms)
+    const opening = openSession(needs, credentials.password, attempt, caller, terms)
+    const session = await opening.catch(async (error) => {
+      if (codeOf(error) !== 'invalid_credentials') throw error
+      const waiting = await findWaiting(needs, identifier, credentials.password)
+      if (waiting === undefined) throw error
+      tried = { ...attempt, account: waiting }
+      return refuseByState(waiting)
+    })
+    return makeGrant(needs, session, terms)
   } catch (error) {
-    const code = error instanceof AuthError ? error.code : undefined
+    const code = codeOf(error)
     // Only a wrong guess counts: not a good password that was refused for another reason, and not our own trouble.
     if (code !== 'invalid_credentials') await needs.accounts.refundLogin(attempt.counter)
-    if (code !== undefined && code !== 'unavailable') await recordFailure(needs, attempt, caller, code)
+    if (code !== undefined && code !== 'unavailable') await recordFailure(needs, tried, caller, code)
     throw error
   }
 }
+
+const codeOf = (error: unknown) => (error instanceof AuthError ? error.code : undefined)
 
 function identifierOf(credentials: Credentials): Identifier {
   if ('email' in credentials) return { emailKey: emailKey(credentials.email) }
   const key = usernameKey(credentials.username)
   return key.includes('@') ? { nameOrEmailKey: key } : { usernameKey: key }
+}
+
+function addressOf(identifier: Identifier): string | undefined {
+  if ('emailKey' in identifier) return identifier.emailKey
+  return 'nameOrEmailKey' in identifier ? identifier.nameOrEmailKey : undefined
 }
 
 /** A known device counts apart, so that nobody can lock an owner out by guessing from elsewhere. */
@@ -83,9 +99,27 @@ async function authenticate(
 ): Promise<AccountWithHash> {
   const matches = await needs.passwords.verify(password, account?.passwordHash)
   if (!matches || account === undefined) throw new AuthError('invalid_credentials')
-  if (account.disabled) throw new AuthError('account_disabled')
-  if (!account.activated) throw new AuthError('account_not_verified')
-  return account
+  return account.disabled || !account.activated ? refuseByState(account) : account
+}
+
+/** Whoever has the password is told why it does not let him in. */
+function refuseByState({ disabled }: AccountWithHash): never {
+  throw new AuthError(disabled ? 'account_disabled' : 'account_not_verified')
+}
+
+/**
+ * The account that only waits for the address, if this is its password. Anybody can make one for an address of somebody
+ * else: it is looked for at every failure, or its maker would learn whether the address has an owner.
+ */
+async function findWaiting(
+  needs: AuthNeeds,
+  identifier: Identifier,
+  password: string,
+): Promise<AccountWithHash | undefined> {
+  const address = addressOf(identifier)
+  if (address === undefined) return undefined
+  const waiting = await needs.accounts.findWaiting(address)
+  return (await needs.passwords.verify(password, waiting?.passwordHash)) ? waiting : undefined
 }
 
 /** Hashes replaced between compare and insert, one after another; more in a row is no race but a defect. */

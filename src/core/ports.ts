@@ -86,7 +86,7 @@ export type Identifier =
 export interface LoginAttempt {
   /**
    * Of a name, whatever its state; of an address, the verified account, else the newest that works without. `undefined`
-   * where there is none: also where an account only waits for the address, which anybody can have made.
+   * where there is none: also where an account only waits for the address, see `findWaiting`.
    */
   readonly account: AccountWithHash | undefined
   /** Names the counter this attempt went to, for `refundLogin`. */
@@ -113,6 +113,9 @@ export interface AccountStore {
 
   /** The account of a name or an address, as `attemptLogin` finds it, and without counting anything. */
   lookUp(identifier: Identifier): Promise<Account | undefined>
+
+  /** Of the accounts that were made for the address and work once it is verified, the newest. */
+  findWaiting(emailKey: string): Promise<AccountWithHash | undefined>
 
   /** Whether somebody has the name at this moment: for a complaint, never for a decision. */
   isUsernameTaken(usernameKey: string): Promise<boolean>

@@ -19,10 +19,7 @@ function accountBy(identifier: Identifier): string {
   return 'emailKey' in identifier ? BY_EMAIL : 'SELECT * FROM users WHERE id = $1'
 }
 
-/**
- * The same for a sign-in, which an address leads only to an account that works: anybody can make one that waits for an
- * address of somebody else, and by whether his own password is good there would learn whether the address has an owner.
- */
+/** The same for a sign-in, which an address leads only to an account that works; those that wait for it are another matter. */
 export function accountToSignInBy(identifier: Identifier): string {
   if (!('emailKey' in identifier || 'nameOrEmailKey' in identifier)) return accountBy(identifier)
   return `SELECT * FROM (${accountBy(identifier)}) a
@@ -31,15 +28,19 @@ export function accountToSignInBy(identifier: Identifier): string {
 
 const FIND = `SELECT ${ACCOUNT_COLUMNS} FROM users u WHERE u.id = $1`
 const FIND_FOR_LINK = `SELECT u.password_hash, u.email_key, now() AS now, ${ACCOUNT_COLUMNS} FROM users u WHERE u.id = $1`
+const WAITING = `
+  SELECT u.password_hash, ${ACCOUNT_COLUMNS} FROM users u
+  WHERE u.email_key = $1 AND $1 <> '' AND u.email_verified_at IS NULL AND u.activated_at IS NULL
+  ORDER BY u.id DESC LIMIT 1`
 const USERNAME_TAKEN = 'SELECT FROM users WHERE username_key = $1 LIMIT 1'
 
-type LinkRow = AccountRow & {
-  readonly password_hash: PasswordHash
+type RowWithHash = AccountRow & { readonly password_hash: PasswordHash }
+type LinkRow = RowWithHash & {
   readonly email_key: string
   readonly now: Date
 }
 
-type Lookups = Pick<AccountStore, 'find' | 'lookUp' | 'isUsernameTaken' | 'findForLink'>
+type Lookups = Pick<AccountStore, 'find' | 'lookUp' | 'findWaiting' | 'isUsernameTaken' | 'findForLink'>
 
 /** Accounts as they are; nothing is changed and nothing counted. */
 export function createAccountLookups({ pool }: Database): Lookups {
@@ -53,6 +54,12 @@ export function createAccountLookups({ pool }: Database): Lookups {
       const text = `SELECT ${ACCOUNT_COLUMNS} FROM (${accountBy(identifier)}) u WHERE u.erased_at IS NULL`
       const { rows } = await pool.query<AccountRow>(text, Object.values(identifier))
       return rows[0] && toAccount(rows[0])
+    },
+
+    async findWaiting(emailKey) {
+      const query = { name: 'find_waiting', text: WAITING, values: [emailKey] }
+      const { rows } = await pool.query<RowWithHash>(query)
+      return rows[0] && toAccountWithHash(rows[0])
     },
 
     async isUsernameTaken(usernameKey) {

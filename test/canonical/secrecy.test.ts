@@ -113,13 +113,17 @@ t.test(
       t.equal((await post(`${service.url}/register`, { username, email, password })).status, 201)
       for (const field of ['email', 'username']) {
         const answer = await post(`${service.url}/token`, { [field]: email, password })
-        t.match(answer, { status: 401, body: { code: 'invalid_credentials' } })
+        t.match(answer, { status: 403, body: { code: 'account_not_verified' } }, 'he is told of his own')
         answers[`${field} ${email}`] = comparable(answer)
       }
-      const byName = await post(`${service.url}/token`, { username, password })
-      t.match(byName, { status: 403, body: { code: 'account_not_verified' } }, 'he is told of his own')
+      answers[`his name, ${email}`] = comparable(await post(`${service.url}/token`, { username, password }))
     }
     t.equal(new Set(Object.values(answers).map((answer) => JSON.stringify(answer))).size, 1)
+    const { rows } = await service.app.database.pool.query(
+      `SELECT count(*)::int AS n FROM events e JOIN users u ON u.id = e.user_id AND u.email_verified_at IS NOT NULL
+       WHERE e.kind = 'login_failed'`,
+    )
+    t.same(rows, [{ n: 0 }], 'and the owner hears nothing of it')
   },
 )
 

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
+import { plain } from '../../tools/plain.mjs'
 import type { Tokens } from '../helpers/accounts.ts'
 import { register, signedIn, signIn, somebody } from '../helpers/accounts.ts'
 import { startApp } from '../helpers/app.ts'
@@ -8,9 +9,7 @@ import { bearer, get, post } from '../helpers/client.ts'
 
 t.test('50 concurrent refreshes of one token over two processes have one successor', async (t) => {
   const service = await startApp(t)
-  const replica = fork(new URL('../helpers/replica.ts', import.meta.url), [service.databaseUrl], {
-    execArgv: ['--import=./tools/ts.mjs'],
-  })
+  const replica = fork(plain('test/helpers/replica.ts'), [service.databaseUrl], { execArgv: [] })
   t.teardown(async () => {
     replica.kill('SIGTERM')
     await once(replica, 'exit')

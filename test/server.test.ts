@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import t from 'tap'
+import { plain } from '../tools/plain.mjs'
 import { TEST_SECRETS } from './helpers/app.ts'
 import { createTestDatabase } from './helpers/postgres.ts'
 import { keepPrinted } from './helpers/run-log.ts'
@@ -36,7 +37,7 @@ function spawnServer(
   t: Test,
   settings: Record<string, string>,
 ): { process: ChildProcess; output: () => string } {
-  const child = spawn(process.execPath, ['--import', './tools/ts.mjs', 'src/server.ts'], {
+  const child = spawn(process.execPath, [plain('src/server.ts')], {
     env: { PATH: process.env['PATH'], TMPDIR: tmpdir(), PORT: '0', BCRYPT_COST: '4', ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -44,18 +44,25 @@ export async function groupTests(tests, written) {
   )
 }
 
-/** Neighbours in a directory, at most LARGEST of them. */
+/** Neighbours in a directory, at most LARGEST of them; directories with few tests share a group. */
 function groupsOf(files) {
   const byDirectory = new Map()
   for (const file of files) {
     const directory = dirname(file)
     byDirectory.set(directory, [...(byDirectory.get(directory) ?? []), file])
   }
-  return [...byDirectory.values()].flatMap((members) => {
+  const parts = [...byDirectory.values()].flatMap((members) => {
     const count = Math.ceil(members.length / LARGEST)
     const size = Math.ceil(members.length / count)
     return Array.from({ length: count }, (_, n) => members.slice(n * size, (n + 1) * size))
   })
+  const groups = []
+  for (const part of parts.sort((one, other) => other.length - one.length)) {
+    const roomy = groups.find((group) => group.length + part.length <= LARGEST)
+    if (roomy) roomy.push(...part)
+    else groups.push([...part])
+  }
+  return groups
 }
 
 /** The file's tests, below a line that names it: a test's title alone would not say where to look. */

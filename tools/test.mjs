@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { groupTests } from './groups.mjs'
+import { writePlain } from './plain.mjs'
 
 const TEMPLATE = 'keyturn_template'
 /** Bytes; a run uses a third of it. */
@@ -31,6 +32,7 @@ try {
   const settings = { autovacuum: 'off' }
   postgres = await startEmbeddedPostgres({ dataDir: join(home, 'data'), durable: false, settings })
   await makeTemplate(postgres.url)
+  await writePlain()
   const temporary = join(home, 'tmp')
   await mkdir(temporary)
   // Passable, because tests that run as root start a Postgres as somebody else.

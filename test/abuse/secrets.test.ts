@@ -9,6 +9,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { Test } from 'tap'
 import t from 'tap'
 import { leaksIn, runLog } from '../../tools/leaks.mjs'
+import { plain } from '../../tools/plain.mjs'
 import {
   letterToken,
   register,
@@ -258,7 +259,7 @@ t.test(
     t.teardown(() => waiting.close())
     const { port } = waiting.address() as AddressInfo
     const asked = once(waiting, 'connection')
-    const child = spawn(process.execPath, ['--import', './tools/ts.mjs', 'src/server.ts'], {
+    const child = spawn(process.execPath, [plain('src/server.ts')], {
       env: {
         ...INSPECTED,
         NODE_ENV: 'production',

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
+import { plain } from '../../tools/plain.mjs'
 import { bareEnvironment, keyturn, ROOT } from '../helpers/cli.ts'
 import { fillDjango } from '../helpers/django.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -21,7 +22,7 @@ t.test(
     const count = async () => (await pool.query('SELECT count(*)::int AS n FROM users')).rows[0].n
     const args = ['import', 'django', '--from', django.url, '--json']
 
-    const first = spawn(process.execPath, ['--import', './tools/ts.mjs', 'src/cli.ts', ...args], {
+    const first = spawn(process.execPath, [plain('src/cli.ts'), ...args], {
       cwd: ROOT,
       env: { ...bareEnvironment(), DATABASE_URL: url },
       stdio: 'ignore',

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { readKeyRings } from '../../src/config.ts'
 import { audienceKeys } from '../../src/core/audience-keys.ts'
+import { plain } from '../../tools/plain.mjs'
 import { directory, newSecret, replaceFile } from '../helpers/keys.ts'
 
 interface Ran {
@@ -16,7 +17,7 @@ interface Ran {
 function keyturn(args: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
   const PATH = process.env['PATH'] ?? ''
   return new Promise((resolve) => {
-    const command = ['--import', './tools/ts.mjs', 'src/cli.ts', 'keys', ...args]
+    const command = [plain('src/cli.ts'), 'keys', ...args]
     execFile(process.execPath, command, { env: { PATH, ...env } }, (error, out, err) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err })
     })

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { delimiter, dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { plain } from '../../tools/plain.mjs'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -24,7 +25,7 @@ export async function keyturn(
   env: Readonly<Record<string, string>>,
   stdin = '',
 ): Promise<Ran> {
-  const child = spawn(process.execPath, ['--import', './tools/ts.mjs', 'src/cli.ts', ...args], {
+  const child = spawn(process.execPath, [plain('src/cli.ts'), ...args], {
     cwd: ROOT,
     env: { ...bareEnvironment(), ...env },
     timeout: 60_000,

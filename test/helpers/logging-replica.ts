@@ -1,11 +1,12 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { plain } from '../../tools/plain.mjs'
 import type { Teardown } from './postgres.ts'
 
 /** A service in a process of its own, and what it logs. */
 export async function startLogging(t: Teardown, databaseUrl: string) {
-  const replica = fork(new URL('./replica.ts', import.meta.url), [databaseUrl], {
-    execArgv: ['--import=./tools/ts.mjs'],
+  const replica = fork(plain('test/helpers/replica.ts'), [databaseUrl], {
+    execArgv: [],
     env: { ...process.env, TEST_LOG: 'info' },
     silent: true,
   })

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type pg from 'pg'
+import { plain } from '../../tools/plain.mjs'
 import type { Settings } from './app.ts'
 import type { Teardown } from './postgres.ts'
 import { createTestDatabase } from './postgres.ts'
@@ -26,14 +27,10 @@ export interface ObservedService {
 
 export async function startObserved(t: Teardown, settings: Settings = {}): Promise<ObservedService> {
   const { url: databaseUrl, pool } = await createTestDatabase(t)
-  const child = fork(
-    new URL('./observed-child.ts', import.meta.url),
-    [databaseUrl, JSON.stringify(settings)],
-    {
-      execArgv: ['--import=./tools/ts.mjs'],
-      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-    },
-  )
+  const child = fork(plain('test/helpers/observed-child.ts'), [databaseUrl, JSON.stringify(settings)], {
+    execArgv: [],
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  })
   t.teardown(async () => {
     if (child.exitCode !== null) return
     const exit = once(child, 'exit')

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decodeProtectedHeader } from 'jose'
 import type { Test } from 'tap'
+import { plain } from '../../tools/plain.mjs'
 import { tokensOf } from './accounts.ts'
 import { get, post } from './client.ts'
 import { freePort } from './free-port.ts'
@@ -17,7 +18,7 @@ interface Replica {
 }
 
 async function startReplica(t: Test, settings: Record<string, string>): Promise<Replica> {
-  const child = spawn(process.execPath, ['--import', './tools/ts.mjs', 'src/server.ts'], {
+  const child = spawn(process.execPath, [plain('src/server.ts')], {
     env: {
       PATH: process.env['PATH'],
       TMPDIR: tmpdir(),

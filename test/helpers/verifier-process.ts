@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { VerifierOptions } from '../../src/verify/index.ts'
+import { plain } from '../../tools/plain.mjs'
 import type { Teardown } from './postgres.ts'
 
 /** A service of its own, in a process of its own, that verifies by `keyturn/verify` and asks nobody for each token. */
@@ -11,9 +12,7 @@ export interface VerifierProcess {
 
 /** Starts one that has its keys and the feed already. */
 export async function startVerifier(t: Teardown, options: VerifierOptions): Promise<VerifierProcess> {
-  const child = fork(new URL('./verifier-child.ts', import.meta.url), [JSON.stringify(options)], {
-    execArgv: ['--import=./tools/ts.mjs'],
-  })
+  const child = fork(plain('test/helpers/verifier-child.ts'), [JSON.stringify(options)], { execArgv: [] })
   t.teardown(async () => {
     child.kill('SIGTERM')
     await once(child, 'exit')

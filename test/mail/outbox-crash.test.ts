@@ -4,11 +4,12 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { SMTP_CONNECTIONS } from '../../src/mail/mailer.ts'
+import { plain } from '../../tools/plain.mjs'
 import { linkOf, outboxWorld } from '../helpers/outbox.ts'
 import type { Teardown } from '../helpers/postgres.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const WORKER = fileURLToPath(new URL('../helpers/outbox-worker.ts', import.meta.url))
+const WORKER = plain('test/helpers/outbox-worker.ts')
 const LETTERS = 12
 /** Longer than a process takes to start, and what the test waits for after each kill. */
 const LEASE_SECONDS = 2
@@ -73,7 +74,7 @@ t.test(
 )
 
 function spawnWorker(t: Teardown, databaseUrl: string, smtpUrl: string): ChildProcess {
-  const args = ['--import', './tools/ts.mjs', WORKER, databaseUrl, smtpUrl, `${LEASE_SECONDS}`]
+  const args = [WORKER, databaseUrl, smtpUrl, `${LEASE_SECONDS}`]
   const worker = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
   t.teardown(() => worker.kill('SIGKILL'))
   return worker

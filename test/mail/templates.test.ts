@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { readTemplates, TemplateError } from '../../src/mail/read-templates.ts'
 import { fillTemplate, PLACEHOLDERS } from '../../src/mail/templates.ts'
+import { plain } from '../../tools/plain.mjs'
 import { somebody } from '../helpers/accounts.ts'
 import { startApp, TEST_SECRETS } from '../helpers/app.ts'
 import { post } from '../helpers/client.ts'
@@ -172,7 +173,7 @@ t.test('the service writes the letter in those words, and links it as ever', asy
 t.test('a service whose letters are wrong does not start, and says why', async (t) => {
   const { url } = await createTestDatabase(t)
   const directory = await directoryOf({ ...RESET, 'reset_password.txt': 'Hello\n{{lnk}}' })
-  const child = spawn(process.execPath, ['--import', './tools/ts.mjs', 'src/server.ts'], {
+  const child = spawn(process.execPath, [plain('src/server.ts')], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     env: {
       PATH: process.env['PATH'],

@@ -6,6 +6,7 @@ import { decodeJwt } from 'jose'
 import t from 'tap'
 import type { Profile } from '../../src/core/ports.ts'
 import { ProfileSchemaError, readProfileSchema } from '../../src/plugins/profile-schema.ts'
+import { plain } from '../../tools/plain.mjs'
 import { register, signedIn, signIn, somebody, verificationToken } from '../helpers/accounts.ts'
 import { startApp, TEST_SECRETS } from '../helpers/app.ts'
 import { bearer, ENCODINGS, get, post, send } from '../helpers/client.ts'
@@ -202,7 +203,7 @@ t.test('a schema that cannot be used stops the start, with the file, the place a
 
 t.test('the process ends with status 78 where the schema is wrong, before it listens', async (t) => {
   const start = async (settings: Record<string, string>) => {
-    const child = spawn(process.execPath, ['--import', './tools/ts.mjs', 'src/server.ts'], {
+    const child = spawn(process.execPath, [plain('src/server.ts')], {
       env: {
         PATH: process.env['PATH'],
         PORT: '0',

@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import fastifyCors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
-import Fastify, { LogController } from 'fastify'
+import Fastify from 'fastify'
 import type { Config } from './config.ts'
 import { createServerKeys } from './core/server-keys.ts'
 import { createDialects, homeOf, letterLinks, longestAccessTtl, mountDialects } from './dialects/all.ts'
@@ -27,7 +26,7 @@ import { healthPlugin } from './plugins/health.ts'
 import { jwtPlugin } from './plugins/jwt.ts'
 import type { KeySource } from './plugins/key-reload.ts'
 import { keyReloadPlugin } from './plugins/key-reload.ts'
-import { logSerializers } from './plugins/log-serializers.ts'
+import { logging } from './plugins/logging.ts'
 import { mailPlugin, opensMailbox } from './plugins/mail.ts'
 import { metricsPlugin } from './plugins/metrics.ts'
 import { metricsListenerPlugin } from './plugins/metrics-listener.ts'
@@ -79,14 +78,8 @@ export async function buildApp(
     ...limits,
     ...clientErrors(refuse),
     schemaController: { compilersFactory },
-    logger: config.logLevel !== 'silent' && {
-      level: config.logLevel,
-      serializers: logSerializers,
-      ...(logTo && { stream: logTo }),
-    },
+    ...logging(config.logLevel, logTo),
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
-    genReqId: () => randomUUID(),
   })
   const manner = { name: 'service', tag: 'Service', requireAccessToken: requireAccessToken('Bearer'), refuse }
   const keys = createServerKeys(config.serverSecrets)
@@ -106,9 +99,9 @@ export async function buildApp(
   await app.register(processMetricsPlugin, { version })
   if (config.metricsPort !== undefined)
     await app.register(metricsListenerPlugin, { host: config.host, port: config.metricsPort })
+  await app.register(connectionsPlugin)
   await app.register(unknownPathsPlugin)
   await app.register(requestLogPlugin)
-  await app.register(connectionsPlugin)
   await app.register(securityHeadersPlugin)
   if (config.corsOrigins.length > 0) {
     await app.register(fastifyCors, {

@@ -1,6 +1,17 @@
-import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    readonly connections: Connections
+  }
+}
+
+export interface Connections {
+  /** Calls back for each answer whose client hung up before it was written. */
+  onAbandoned(tell: (reply: FastifyReply) => void): void
+}
 
 /**
  * Requests that one connection may bring: a load balancer spreads its load anew, and nobody feeds one for ever. Node's
@@ -20,12 +31,14 @@ const TAKEN_WITHIN_MS = 60_000
  */
 const AT_ONCE = 4
 
-/** What one connection has brought and not got yet, in the order in which it came. */
+/** What one connection has brought and not got yet. */
 interface Line {
   /** Requests since it was opened. */
   brought: number
-  readonly unanswered: Set<ServerResponse>
-  readonly begun: Set<ServerResponse>
+  /** Those that are worked on. */
+  working: number
+  readonly unanswered: Set<FastifyReply>
+  /** Begin the requests that wait their turn, in the order in which they came. */
   readonly waiting: (() => void)[]
 }
 
@@ -38,61 +51,59 @@ export interface ConnectionsPluginOptions {
  * load balancers open them in advance, and those that stop halfway through a header; Node's own limits for them end
  * with the server, and each of them would hold it up until the socket times out. At any time: who has brought many
  * requests, also at once, and who does not take his answer, for whom Node has no limit as long as he takes a byte now and then.
+ * One listener for each connection and none for each answer, of which a status check would feel every one.
  */
 export const connectionsPlugin = fp<ConnectionsPluginOptions>(
   async (app, { takenWithinMs = TAKEN_WITHIN_MS }) => {
-    const withoutRequest = new Set<Socket>()
-    const open = new Set<Socket>()
-    app.server.on('connection', (socket) => {
-      open.add(socket)
-      withoutRequest.add(socket)
-      socket.once('close', () => {
-        open.delete(socket)
-        withoutRequest.delete(socket)
-      })
-    })
-    const lines = new WeakMap<Socket, Line>()
-    function lineOf(socket: Socket): Line {
-      const known = lines.get(socket)
-      if (known !== undefined) return known
-      const line: Line = { brought: 0, unanswered: new Set(), begun: new Set(), waiting: [] }
-      // Node tells only the answer that is being written: the others would keep what they have opened.
-      socket.once('close', () => {
-        line.waiting.length = 0
-        for (const response of line.unanswered) response.destroy().emit('close')
-      })
+    const lines = new Map<Socket, Line>()
+    let tellAbandoned = (_reply: FastifyReply): void => undefined
+    app.decorate('connections', {
+      onAbandoned(tell) {
+        tellAbandoned = tell
+      },
+    } satisfies Connections)
+
+    app.server.on('connection', (socket) => void open(socket))
+    function open(socket: Socket): Line {
+      const line: Line = { brought: 0, working: 0, unanswered: new Set(), waiting: [] }
       lines.set(socket, line)
+      socket.once('close', () => {
+        lines.delete(socket)
+        for (const reply of line.unanswered) abandon(reply)
+      })
       return line
     }
-    // Before the answer, which may be made at once.
-    app.server.prependListener('request', ({ socket }, response) => {
-      const line = lineOf(socket)
+    function abandon(reply: FastifyReply): void {
+      // Node tells only the answer that is being written: the others would keep what they have opened.
+      if (!reply.raw.closed) reply.raw.destroy().emit('close')
+      tellAbandoned(reply)
+    }
+
+    app.addHook('onRequest', ({ raw: { socket } }, reply, done) => {
+      const line = lines.get(socket) ?? open(socket)
       line.brought += 1
-      if (line.brought >= REQUESTS_MAX) response.shouldKeepAlive = false
-      withoutRequest.delete(socket)
-      line.unanswered.add(response)
-      response.on('close', () => {
-        line.unanswered.delete(response)
-        if (line.begun.delete(response)) line.waiting.shift()?.()
-        if (!socket.destroyed) withoutRequest.add(socket)
-      })
-    })
-    app.addHook('onRequest', ({ raw: { socket } }, { raw: response }, done) => {
-      const { begun, waiting } = lineOf(socket)
-      if (begun.size < AT_ONCE) {
-        begun.add(response)
+      if (line.brought >= REQUESTS_MAX) reply.raw.shouldKeepAlive = false
+      line.unanswered.add(reply)
+      if (line.working < AT_ONCE) {
+        line.working += 1
         done()
       } else {
-        waiting.push(() => {
-          begun.add(response)
-          done()
-        })
+        line.waiting.push(done)
       }
+    })
+    app.addHook('onResponse', ({ raw: { socket } }, reply, done) => {
+      const line = lines.get(socket)
+      if (line?.unanswered.delete(reply)) {
+        const next = line.waiting.shift()
+        if (next === undefined) line.working -= 1
+        else next()
+      }
+      done()
     })
 
     const stuckAt = new WeakMap<Socket, number>()
     const look = setInterval(() => {
-      for (const socket of open) {
+      for (const socket of lines.keys()) {
         const taken = socket.bytesWritten - socket.writableLength
         if (socket.writableLength === 0) stuckAt.delete(socket)
         else if (stuckAt.get(socket) === taken) socket.destroy()
@@ -103,11 +114,10 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
     app.addHook('preClose', (done) => {
       clearInterval(look)
       setTimeout(() => {
-        for (const socket of withoutRequest) socket.destroy()
+        for (const [socket, { unanswered }] of lines) if (unanswered.size === 0) socket.destroy()
       }, COME_FORWARD_MS).unref()
       done()
     })
   },
-  // After the log of requests, so that whoever has to wait his turn and leaves has his line too.
   { name: 'connections' },
 )

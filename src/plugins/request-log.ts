@@ -59,16 +59,18 @@ export const requestLogPlugin = fp(
     app.decorateRequest('isLogged', false)
     app.decorateRequest('securityEvents', null)
 
-    app.addHook('onRequest', (request, reply, done) => {
-      reply.header('x-request-id', request.id)
-      // Every answer comes to this, whether it was written or its client hung up first.
-      reply.raw.on('close', () => end(request, reply))
+    app.connections.onAbandoned((reply) => end(reply.request, reply, true))
+    app.addHook('onResponse', (request, reply, done) => {
+      end(request, reply, false)
       done()
     })
-    function end(request: FastifyRequest, reply: FastifyReply): void {
+    app.addHook('onRequest', (request, reply, done) => {
+      reply.header('x-request-id', request.id)
+      done()
+    })
+    function end(request: FastifyRequest, reply: FastifyReply, aborted: boolean): void {
       if (request.isLogged) return
       request.isLogged = true
-      const aborted = !reply.raw.writableFinished
       const { method } = request
       const route = request.routeOptions.url
       const status = aborted ? CLIENT_CLOSED : reply.statusCode
@@ -80,6 +82,7 @@ export const requestLogPlugin = fp(
         if (request.refused.code === 'rate_limited') guards.of({ guard }).add()
       } else if (!writesAll) return
       const line = {
+        request_id: request.id,
         method,
         route: route ?? NO_ROUTE,
         status,
@@ -88,9 +91,9 @@ export const requestLogPlugin = fp(
         ...(aborted && { aborted }),
       }
       const { code, error } = request.refused ?? {}
-      if (code === 'internal_error') request.log.error({ ...line, err: error }, 'a defect')
-      else if (code === 'unavailable') request.log.warn({ ...line, err: error }, 'unavailable')
-      else request.log.info(line)
+      if (code === 'internal_error') app.log.error({ ...line, err: error }, 'a defect')
+      else if (code === 'unavailable') app.log.warn({ ...line, err: error }, 'unavailable')
+      else app.log.info(line)
     }
     app.decorate('requestLog', {
       unread({ requestId, method, status, reason }) {
@@ -107,7 +110,7 @@ export const requestLogPlugin = fp(
       },
     } satisfies RequestLog)
   },
-  { name: 'request-log', dependencies: ['metrics'] },
+  { name: 'request-log', dependencies: ['connections', 'metrics'] },
 )
 
 function whoAndWhy(request: FastifyRequest) {

@@ -1,4 +1,5 @@
 import type { AccessClaims } from './access-token.ts'
+import { bearerOf } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
 import type { ChangeableAccount, NewUsername } from './change-ports.ts'
 import { confirmPassword, wrongPassword } from './confirm-password.ts'
@@ -28,11 +29,11 @@ export async function requestEmailChange(
   caller: Caller,
 ): Promise<void> {
   refuseFaults({ email: newEmailFaults(needs.policy.ownMail, email) })
-  const account = await confirmPassword(needs, claims.user_id, 'password', password, caller)
+  const account = await confirmPassword(needs, claims, 'password', password, caller)
   if (account.email === keptEmail(email) && account.emailVerified) {
     throw new AuthError('validation_failed', { fields: { email: ['This is your address already.'] } })
   }
-  if (!(await noteEmailChange(needs, account, email, caller))) throw wrongPassword('password')
+  if (!(await noteEmailChange(needs, claims, account, email, caller))) throw wrongPassword('password')
 }
 
 /**
@@ -41,11 +42,12 @@ export async function requestEmailChange(
  */
 export async function noteEmailChange(
   needs: AuthNeeds,
+  claims: AccessClaims,
   account: AccountWithHash,
   email: string,
   caller: Caller,
 ): Promise<boolean> {
-  const found = await needs.changes.find(account.id)
+  const found = await needs.changes.findFor(bearerOf(claims))
   if (found === undefined) throw new AuthError('invalid_token')
   if (found.formerEmails.length >= CHANGES_PER_WINDOW) {
     throw new AuthError('rate_limited', { retryAfterSeconds: TOO_MANY_CHANGES_SECONDS })

@@ -1,5 +1,6 @@
 import type { AccountStore, Identifier, PasswordHash } from '../core/ports.ts'
 import type { Database } from './database.ts'
+import { isOwnSession } from './own-session.ts'
 import type { AccountRow } from './rows.ts'
 import { ACCOUNT_COLUMNS, toAccount, toAccountWithHash } from './rows.ts'
 
@@ -29,7 +30,7 @@ export function accountToSignInBy(identifier: Identifier): string {
     WHERE username_key = $1 OR email_verified_at IS NOT NULL OR activated_at IS NOT NULL`
 }
 
-const FIND = `SELECT ${ACCOUNT_COLUMNS} FROM users u WHERE u.id = $1`
+const FIND = `SELECT ${ACCOUNT_COLUMNS} FROM users u WHERE u.id = $1 AND ${isOwnSession('u.id', '$2')}`
 const FIND_FOR_LINK = `SELECT u.password_hash, u.email_key, now() AS now, ${ACCOUNT_COLUMNS} FROM users u WHERE u.id = $1`
 const USERNAME_TAKEN = 'SELECT FROM users WHERE username_key = $1 LIMIT 1'
 
@@ -39,13 +40,14 @@ type LinkRow = AccountRow & {
   readonly now: Date
 }
 
-type Lookups = Pick<AccountStore, 'find' | 'lookUp' | 'isUsernameTaken' | 'findForLink'>
+type Lookups = Pick<AccountStore, 'findFor' | 'lookUp' | 'isUsernameTaken' | 'findForLink'>
 
 /** Accounts as they are; nothing is changed and nothing counted. */
 export function createAccountLookups({ pool }: Database): Lookups {
   return {
-    async find(userId) {
-      const { rows } = await pool.query<AccountRow>({ name: 'find_account', text: FIND, values: [userId] })
+    async findFor({ userId, sessionId }) {
+      const query = { name: 'find_account', text: FIND, values: [userId, sessionId] }
+      const { rows } = await pool.query<AccountRow>(query)
       return rows[0] && toAccount(rows[0])
     },
 

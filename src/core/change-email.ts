@@ -3,6 +3,7 @@ import { bearerOf } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
 import type { ChangeableAccount, NewUsername } from './change-ports.ts'
 import { confirmPassword, wrongPassword } from './confirm-password.ts'
+import type { Limit } from './errors.ts'
 import { AuthError } from './errors.ts'
 import { claimedKey, emailKey, keptEmail, refuseFaults, usernameFaults, usernameKey } from './identity.ts'
 import { encodeLinkToken, isGenuine, readLinkToken } from './link-token.ts'
@@ -13,8 +14,11 @@ import type { ServerKeys } from './server-keys.ts'
 import { letterCounter } from './verify-email.ts'
 
 /** Ways back are kept for so many changes; whoever steals an account must not be able to use them up. */
-const CHANGES_PER_WINDOW = 5
-const TOO_MANY_CHANGES_SECONDS = 24 * 3600
+const CHANGES_PER_ACCOUNT: Limit = {
+  name: 'address-changes-of-account',
+  most: 5,
+  windowSeconds: UNDO_LINK_TTL_SECONDS,
+}
 
 /**
  * Asks for another address. Nothing changes until the link that goes there is used; the old address is told, with a
@@ -49,10 +53,7 @@ export async function noteEmailChange(
 ): Promise<boolean> {
   const found = await needs.changes.findFor(bearerOf(claims))
   if (found === undefined) throw new AuthError('invalid_token')
-  if (found.formerEmails.length >= CHANGES_PER_WINDOW) {
-    throw new AuthError('rate_limited', { retryAfterSeconds: TOO_MANY_CHANGES_SECONDS })
-  }
-
+  refuseTooMany(found)
   const addressKey = emailKey(email)
   const isNoted = await needs.changes.requestEmailChange({
     userId: account.id,
@@ -64,6 +65,18 @@ export async function noteEmailChange(
   })
   if (isNoted) needs.outbox.wake()
   return isNoted
+}
+
+/** Another change is free once so many of those that count are a week old that one more may be kept. */
+function refuseTooMany({ formerEmails, now }: ChangeableAccount): void {
+  const newest = formerEmails.map(({ replacedAt }) => replacedAt).sort((one, other) => other - one)
+  const last = newest[CHANGES_PER_ACCOUNT.most - 1]
+  if (last === undefined) return
+  const waitMs = last + CHANGES_PER_ACCOUNT.windowSeconds * 1000 - now
+  throw new AuthError('rate_limited', {
+    retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)),
+    limit: CHANGES_PER_ACCOUNT,
+  })
 }
 
 /**

@@ -26,6 +26,8 @@ export interface ChangeableAccount {
 export interface FormerEmail {
   readonly email: string
   readonly emailKey: string
+  /** When it was given up for the next, milliseconds since 1970. */
+  readonly replacedAt: number
 }
 
 /** A user name to be taken, and what decides whether it is taken already. */

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import fp from 'fastify-plugin'
+import { refuseFaultyFraming } from './framing.ts'
 
 /**
  * Requests that one connection may bring: a load balancer spreads its load anew, and nobody feeds one for ever. Node's
@@ -77,6 +78,7 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
         if (!socket.destroyed) withoutRequest.add(socket)
       })
     })
+    app.addHook('onRequest', refuseFaultyFraming)
     app.addHook('onRequest', ({ raw: { socket } }, { raw: response }, done) => {
       const { begun, waiting } = lineOf(socket)
       if (begun.size < AT_ONCE) {

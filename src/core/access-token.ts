@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import { v4 as uuidV4 } from 'uuid'
-import type { Account, JwtSigner, RevokedSessions, SeenGenerations } from './ports.ts'
+import type { Account, Bearer, JwtSigner, RevokedSessions, SeenGenerations } from './ports.ts'
 import type { ProfileRules } from './profile.ts'
 import type { ServerKeys } from './server-keys.ts'
 
@@ -23,6 +23,11 @@ export interface AccessClaims {
   readonly last_name: string
   readonly roles: readonly string[]
   readonly own: string
+}
+
+/** Whom the token speaks for, as the database is asked about it. */
+export function bearerOf({ user_id: userId, sid: sessionId }: AccessClaims): Bearer {
+  return { userId, sessionId }
 }
 
 /** What a session is handed at one of its generations. */

@@ -1,4 +1,5 @@
 import type { AccessClaims, AccessTokens } from './access-token.ts'
+import { bearerOf } from './access-token.ts'
 import { confirmEmailChange, requestEmailChange, undoEmailChange } from './change-email.ts'
 import type { NewPassword } from './change-password.ts'
 import { changePassword } from './change-password.ts'
@@ -141,12 +142,16 @@ export function createAuth(needs: AuthNeeds): Auth {
     listSessions: (claims) => listSessions(needs, claims),
     endOwnSession: (claims, sessionId, caller) => endOwnSession(needs, claims, sessionId, caller),
     listEvents: (claims, page) => listEvents(needs, claims, page),
-    loadWidgets: (claims) => needs.widgets.load(claims.user_id),
+    async loadWidgets(claims) {
+      const found = await needs.widgets.load(bearerOf(claims))
+      if (found === undefined) throw new AuthError('invalid_token')
+      return found.document
+    },
     async saveWidgets(claims, document) {
-      if (!(await needs.widgets.save(claims.user_id, document))) throw new AuthError('invalid_token')
+      if (!(await needs.widgets.save(bearerOf(claims), document))) throw new AuthError('invalid_token')
     },
     async findAccount(claims) {
-      const account = await needs.accounts.find(claims.user_id)
+      const account = await needs.accounts.findFor(bearerOf(claims))
       // Deleted since the token was made: the token outlived its owner.
       if (account === undefined || account.disabled) throw new AuthError('invalid_token')
       return account

@@ -1,7 +1,9 @@
 import type { AccessClaims } from './access-token.ts'
+import { bearerOf } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
 import type { ChangeableAccount, NewUsername } from './change-ports.ts'
 import { confirmPassword, wrongPassword } from './confirm-password.ts'
+import type { Limit } from './errors.ts'
 import { AuthError } from './errors.ts'
 import { claimedKey, emailKey, keptEmail, refuseFaults, usernameFaults, usernameKey } from './identity.ts'
 import { encodeLinkToken, isGenuine, readLinkToken } from './link-token.ts'
@@ -12,8 +14,11 @@ import type { ServerKeys } from './server-keys.ts'
 import { letterCounter } from './verify-email.ts'
 
 /** Ways back are kept for so many changes; whoever steals an account must not be able to use them up. */
-const CHANGES_PER_WINDOW = 5
-const TOO_MANY_CHANGES_SECONDS = 24 * 3600
+const CHANGES_PER_ACCOUNT: Limit = {
+  name: 'address-changes-of-account',
+  most: 5,
+  windowSeconds: UNDO_LINK_TTL_SECONDS,
+}
 
 /**
  * Asks for another address. Nothing changes until the link that goes there is used; the old address is told, with a
@@ -28,11 +33,11 @@ export async function requestEmailChange(
   caller: Caller,
 ): Promise<void> {
   refuseFaults({ email: newEmailFaults(needs.policy.ownMail, email) })
-  const account = await confirmPassword(needs, claims.user_id, 'password', password, caller)
+  const account = await confirmPassword(needs, claims, 'password', password, caller)
   if (account.email === keptEmail(email) && account.emailVerified) {
     throw new AuthError('validation_failed', { fields: { email: ['This is your address already.'] } })
   }
-  if (!(await noteEmailChange(needs, account, email, caller))) throw wrongPassword('password')
+  if (!(await noteEmailChange(needs, claims, account, email, caller))) throw wrongPassword('password')
 }
 
 /**
@@ -41,16 +46,14 @@ export async function requestEmailChange(
  */
 export async function noteEmailChange(
   needs: AuthNeeds,
+  claims: AccessClaims,
   account: AccountWithHash,
   email: string,
   caller: Caller,
 ): Promise<boolean> {
-  const found = await needs.changes.find(account.id)
+  const found = await needs.changes.findFor(bearerOf(claims))
   if (found === undefined) throw new AuthError('invalid_token')
-  if (found.formerEmails.length >= CHANGES_PER_WINDOW) {
-    throw new AuthError('rate_limited', { retryAfterSeconds: TOO_MANY_CHANGES_SECONDS })
-  }
-
+  refuseTooMany(found)
   const addressKey = emailKey(email)
   const isNoted = await needs.changes.requestEmailChange({
     userId: account.id,
@@ -62,6 +65,18 @@ export async function noteEmailChange(
   })
   if (isNoted) needs.outbox.wake()
   return isNoted
+}
+
+/** Another change is free once so many of those that count are a week old that one more may be kept. */
+function refuseTooMany({ formerEmails, now }: ChangeableAccount): void {
+  const newest = formerEmails.map(({ replacedAt }) => replacedAt).sort((one, other) => other - one)
+  const last = newest[CHANGES_PER_ACCOUNT.most - 1]
+  if (last === undefined) return
+  const waitMs = last + CHANGES_PER_ACCOUNT.windowSeconds * 1000 - now
+  throw new AuthError('rate_limited', {
+    retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)),
+    limit: CHANGES_PER_ACCOUNT,
+  })
 }
 
 /**

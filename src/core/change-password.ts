@@ -19,7 +19,7 @@ export async function changePassword(
   { current, fresh }: NewPassword,
   caller: Caller,
 ): Promise<void> {
-  const account = await confirmPassword(needs, claims.user_id, 'current_password', current, caller)
+  const account = await confirmPassword(needs, claims, 'current_password', current, caller)
   await assertNewPassword(needs, 'new_password', fresh, account)
   const ended = await needs.changes.setPassword({
     userId: account.id,

@@ -1,8 +1,10 @@
 import type {
   Account,
   AccountWithHash,
+  Bearer,
   Caller,
   LetterCounter,
+  LoginAttempt,
   PasswordHash,
   Profile,
   SecurityEvent,
@@ -24,6 +26,8 @@ export interface ChangeableAccount {
 export interface FormerEmail {
   readonly email: string
   readonly emailKey: string
+  /** When it was given up for the next, milliseconds since 1970. */
+  readonly replacedAt: number
 }
 
 /** A user name to be taken, and what decides whether it is taken already. */
@@ -88,6 +92,17 @@ export interface AccountUpdate {
 export interface AccountChangeStore {
   find(userId: number): Promise<ChangeableAccount | undefined>
 
+  /** The same for the bearer of an access token; `undefined` unless the session is there, the user's, and not ended. */
+  findFor(bearer: Bearer): Promise<ChangeableAccount | undefined>
+
+  /**
+   * Finds the account and counts an attempt at its password against this session, in one statement: apart from those of
+   * strangers, for whom the sign-ins are counted. `undefined`, and nothing counted, where `findFor` finds none.
+   */
+  attemptConfirmation(
+    bearer: Bearer,
+  ): Promise<(LoginAttempt & { readonly account: AccountWithHash }) | undefined>
+
   /** Notes that a letter with a link for a new password was asked for; the same work for any address, known or not. */
   requestReset(emailKey: string, counter: LetterCounter, caller: Caller): Promise<void>
 
@@ -124,10 +139,10 @@ export interface AccountChangeStore {
 
   /**
    * @returns the account as it is now; `username_taken` when the name went to somebody else, `overtaken` when the
-   * profile is no longer the one given, `undefined` when the account is gone
+   * profile is no longer the one given, `undefined` when the account is gone, and, with the session of an access token, where `findFor` finds none
    */
   update(
-    userId: number,
+    who: { readonly userId: number; readonly sessionId: string | undefined },
     update: AccountUpdate,
     caller: Caller,
   ): Promise<Account | 'username_taken' | 'overtaken' | undefined>
@@ -142,10 +157,10 @@ export interface AccountChangeStore {
 
 /** One JSON document per account. */
 export interface WidgetStore {
-  /** Of concurrent calls the last one wins, whole. False when the account is gone. */
-  save(userId: number, document: string): Promise<boolean>
-  /** As it was saved, to the byte. */
-  load(userId: number): Promise<string | undefined>
+  /** Of concurrent calls the last one wins, whole. False unless the session is there, the user's, and not ended. */
+  save(bearer: Bearer, document: string): Promise<boolean>
+  /** As it was saved, to the byte; `undefined` inside where nothing was, and no answer at all where `save` is false. */
+  load(bearer: Bearer): Promise<{ readonly document: string | undefined } | undefined>
 }
 
 /** A session as its owner sees it. Times are milliseconds since 1970. */
@@ -169,10 +184,15 @@ export interface OwnEvent {
   readonly reason: string | undefined
 }
 
-/** What an owner may look at. */
+/** What an owner may look at, and an operator. */
 export interface OwnRecords {
   /** The sessions that live, the one used last first, at most `most`. */
   sessions(userId: number, idleTtlSeconds: number, most: number): Promise<OwnSession[]>
   /** Newest first, from before the event named by `before`, at most `most`. */
   events(userId: number, before: string | undefined, most: number): Promise<OwnEvent[]>
+  /** The same for the bearer of an access token; `undefined` unless the session is there, the user's, and not ended. */
+  sessionsFor(bearer: Bearer, idleTtlSeconds: number, most: number): Promise<OwnSession[] | undefined>
+  eventsFor(bearer: Bearer, before: string | undefined, most: number): Promise<OwnEvent[] | undefined>
+  /** Whether the user has this other session, or had it; `undefined` as before. */
+  hasSession(bearer: Bearer, sessionId: string): Promise<boolean | undefined>
 }

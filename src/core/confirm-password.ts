@@ -1,26 +1,28 @@
+import type { AccessClaims } from './access-token.ts'
+import { bearerOf } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
 import { AuthError } from './errors.ts'
-import { countersOf } from './log-in.ts'
 import { assertPasswordSize } from './password.ts'
 import { LOGIN_FAILURES_PER_ACCOUNT, LOGINS_PER_ACCOUNT } from './policy.ts'
 import type { AccountWithHash, Caller, LoginAttempt } from './ports.ts'
 
 /**
- * Asks for the password once more before a change that only the owner may make. Wrong ones count with the failed
- * sign-ins, so that a stolen access token is no way around their limit.
+ * Asks for the password once more before a change that only the owner may make. Wrong ones count for this
+ * session, as many as an account bears from strangers: whoever stole its access token is stopped too, and cannot come
+ * by a new session without the password, while strangers who guess at sign-ins do not keep the owner out.
  * @param field the name of the field that brought the password
- * @throws AuthError `wrong_password`, `rate_limited`, `invalid_token` when the account is gone, `unavailable`
+ * @throws AuthError `wrong_password`, `rate_limited`, `invalid_token` when account or session are gone, `unavailable`
  */
 export async function confirmPassword(
   needs: AuthNeeds,
-  userId: number,
+  claims: AccessClaims,
   field: string,
   password: string,
   caller: Caller,
 ): Promise<AccountWithHash> {
   assertPasswordSize(field, password)
-  const identifier = { userId }
-  const attempt = await needs.accounts.attemptLogin(identifier, countersOf(needs, identifier, caller), caller)
+  const attempt = await needs.changes.attemptConfirmation(bearerOf(claims))
+  if (attempt === undefined) throw new AuthError('invalid_token')
   if (needs.policy.limitsLogins && attempt.attempts > LOGIN_FAILURES_PER_ACCOUNT) {
     // It was not looked at, so it is no failure: of good ones that come all at once none may lock the account.
     await needs.accounts.refundLogin(attempt.counter)
@@ -29,9 +31,14 @@ export async function confirmPassword(
       limit: LOGINS_PER_ACCOUNT,
     })
   }
-  if (attempt.account === undefined || attempt.account.disabled) throw new AuthError('invalid_token')
+  if (attempt.account.disabled) throw new AuthError('invalid_token')
   if (!(await verifyAttempt(needs, password, attempt))) {
-    await needs.events.record({ kind: 'login_failed', caller, userId, reason: 'wrong_password' })
+    await needs.events.record({
+      kind: 'login_failed',
+      caller,
+      userId: claims.user_id,
+      reason: 'wrong_password',
+    })
     throw wrongPassword(field)
   }
   await needs.accounts.refundLogin(attempt.counter)

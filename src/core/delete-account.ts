@@ -13,7 +13,7 @@ export async function deleteAccount(
   password: string,
   caller: Caller,
 ): Promise<void> {
-  const account = await confirmPassword(needs, claims.user_id, 'password', password, caller)
+  const account = await confirmPassword(needs, claims, 'password', password, caller)
   const ended = await needs.changes.erase(account.id, account.passwordHash)
   if (ended === undefined) throw wrongPassword('password')
   needs.revoked.add([claims.sid, ...ended])

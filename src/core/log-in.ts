@@ -76,8 +76,8 @@ function identifierOf(credentials: Credentials): Identifier {
 }
 
 function addressOf(identifier: Identifier): string | undefined {
-  if ('emailKey' in identifier) return identifier.emailKey
-  return 'nameOrEmailKey' in identifier ? identifier.nameOrEmailKey : undefined
+  if ('usernameKey' in identifier) return undefined
+  return 'emailKey' in identifier ? identifier.emailKey : identifier.nameOrEmailKey
 }
 
 /** A known device counts apart, so that nobody can lock an owner out by guessing from elsewhere. */
@@ -86,7 +86,7 @@ export function countersOf(needs: AuthNeeds, identifier: Identifier, caller: Cal
     needs.keys.macWithCurrent('guard', JSON.stringify(parts), 16).toString('base64url')
   return {
     // Where there is no account an address counts as one too, whichever field it came in.
-    unknown: name(['login', ...Object.values(identifier).map(String)]),
+    unknown: name(['login', ...Object.values(identifier)]),
     device: name(['device', networkOf(caller.ip), caller.userAgent]),
   }
 }

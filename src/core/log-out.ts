@@ -1,4 +1,5 @@
 import type { AccessClaims } from './access-token.ts'
+import { bearerOf } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
 import { checkStatus } from './check-status.ts'
 import { AuthError } from './errors.ts'
@@ -35,14 +36,18 @@ export async function logOut(
   if (strict && !hasEnded) throw new AuthError('refresh_invalid')
 }
 
-/** Ends every session of the user, also those that are being started at this moment; returns how many. */
+/**
+ * Ends every session of the user, also those that are being started at this moment; returns how many. Once more is fine.
+ * @throws AuthError `invalid_token` when the database does not know the session of the token, `unavailable`
+ */
 export async function logOutEverywhere(
   needs: AuthNeeds,
   claims: AccessClaims,
   caller: Caller,
 ): Promise<number> {
   const event = { kind: 'logout_everywhere', caller, userId: claims.user_id, sessionId: claims.sid } as const
-  const ended = await needs.sessions.revokeAll(claims.user_id, 'logout_everywhere', event)
+  const ended = await needs.sessions.revokeAllFor(bearerOf(claims), 'logout_everywhere', event)
+  if (ended === undefined) throw new AuthError('invalid_token')
   needs.revoked.add([claims.sid, ...ended])
   return ended.length
 }

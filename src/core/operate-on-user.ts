@@ -71,7 +71,11 @@ export async function renameUser(
   refuseFaults({ username: usernameFaults(username, email) })
   const fresh = { text: keptForm(username), key: claimedKey(username) }
   const rest = { firstName: undefined, lastName: undefined, profile: undefined }
-  const renamed = await needs.changes.update(id, { username: fresh, ...rest }, caller)
+  const renamed = await needs.changes.update(
+    { userId: id, sessionId: undefined },
+    { username: fresh, ...rest },
+    caller,
+  )
   if (renamed === 'username_taken') refuseFaults({ username: ['A user with that username already exists.'] })
   if (renamed === undefined) throw new AuthError('unavailable', { retryAfterSeconds: 1 })
 }

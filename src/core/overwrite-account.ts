@@ -1,4 +1,5 @@
 import type { AccessClaims } from './access-token.ts'
+import { bearerOf } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
 import { noteEmailChange } from './change-email.ts'
 import { AuthError } from './errors.ts'
@@ -26,7 +27,7 @@ export async function overwriteAccount(
   { email, password, ...edit }: AccountOverwrite,
   caller: Caller,
 ): Promise<Account> {
-  const found = await needs.changes.find(claims.user_id)
+  const found = await needs.changes.findFor(bearerOf(claims))
   if (found === undefined || found.account.disabled) throw new AuthError('invalid_token')
   const isMoving = email !== undefined && email !== '' && email !== found.account.email
   refuseFaults({
@@ -66,13 +67,13 @@ async function moveEmail(
   email: string,
   caller: Caller,
 ): Promise<void> {
-  if (!(await noteEmailChange(needs, await present(needs, claims), email, caller))) {
+  if (!(await noteEmailChange(needs, claims, await present(needs, claims), email, caller))) {
     throw new AuthError('unavailable', { retryAfterSeconds: 1 })
   }
 }
 
 async function present(needs: AuthNeeds, claims: AccessClaims) {
-  const found = await needs.changes.find(claims.user_id)
+  const found = await needs.changes.findFor(bearerOf(claims))
   if (found === undefined) throw new AuthError('invalid_token')
   return found.account
 }

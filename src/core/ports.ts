@@ -42,6 +42,15 @@ export interface Caller {
   readonly via?: string | undefined
 }
 
+/**
+ * Whom an access token speaks for. Both together: after a fail-over or a backup that lost registrations the number
+ * alone may have gone to somebody else, and the id of a session never does.
+ */
+export interface Bearer {
+  readonly userId: number
+  readonly sessionId: string
+}
+
 // ── events ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** One line of the security record. It holds no secret: `reason` is a code of ours, never an input. */
@@ -80,7 +89,6 @@ export type Identifier =
   /** A name with an @ in it: the account of that name, else that of the address. */
   | { readonly nameOrEmailKey: string }
   | { readonly emailKey: string }
-  | { readonly userId: number }
 
 /** An attempt to sign in, already counted. */
 export interface LoginAttempt {
@@ -109,7 +117,8 @@ export interface AccountStore {
     caller: Caller,
   ): Promise<Account | 'username_taken' | 'email_taken'>
 
-  find(userId: number): Promise<Account | undefined>
+  /** `undefined` unless the session is there, the user's, and not ended. */
+  findFor(bearer: Bearer): Promise<Account | undefined>
 
   /** The account of a name or an address, as `attemptLogin` finds it, and without counting anything. */
   lookUp(identifier: Identifier): Promise<Account | undefined>
@@ -262,6 +271,9 @@ export interface SessionStore {
    * @returns the ids it revoked
    */
   revokeAll(userId: number, reason: RevocationReason, event: SecurityEvent): Promise<string[]>
+
+  /** The same for a user who asks for it; `undefined`, and nothing done, unless the session is there and the user's. */
+  revokeAllFor(bearer: Bearer, reason: RevocationReason, event: SecurityEvent): Promise<string[] | undefined>
 }
 
 // ── what lives in the memory of a replica ───────────────────────────────────────────────────────────────────

@@ -1,4 +1,5 @@
 import type { AccessClaims } from './access-token.ts'
+import { bearerOf } from './access-token.ts'
 import type { AuthNeeds } from './auth.ts'
 import type { AccountUpdate } from './change-ports.ts'
 import { AuthError } from './errors.ts'
@@ -29,11 +30,11 @@ export async function updateAccount(
   caller: Caller,
 ): Promise<Account> {
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
-    const found = await needs.changes.find(claims.user_id)
+    const found = await needs.changes.findFor(bearerOf(claims))
     if (found === undefined || found.account.disabled) throw new AuthError('invalid_token')
     const update = judgeEdit(needs.profiles, found.account, edit)
     if (update === undefined) return found.account
-    const updated = await needs.changes.update(claims.user_id, update, caller)
+    const updated = await needs.changes.update(bearerOf(claims), update, caller)
     if (updated === undefined) throw new AuthError('invalid_token')
     if (updated === 'username_taken') {
       throw new AuthError('validation_failed', {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyInstance, FastifyServerOptions } from 'fastify'
+import { problemOf } from './problem.ts'
 import type { Refuse } from './refusal.ts'
 import { refusal } from './refusal.ts'
 import { SECURITY_HEADERS } from './security-headers.ts'
@@ -34,6 +35,11 @@ export function clientErrors(refuse: Refuse): ClientErrorHandlers {
   }
 }
 
+/** Node has one code for a version it does not know and for a line that does not end where it should: that is a 400. */
+function isOtherVersion({ code, message }: ConnectionError): boolean {
+  return code === 'HPE_INVALID_VERSION' && message.endsWith('Invalid HTTP version')
+}
+
 function answerAndClose(
   error: ConnectionError,
   socket: Socket,
@@ -42,20 +48,13 @@ function answerAndClose(
     socket.destroy()
     return undefined
   }
-  const status = STATUS_OF.get(error.code) ?? 400
+  const status = isOtherVersion(error) ? 505 : (STATUS_OF.get(error.code) ?? 400)
   const requestId = randomUUID()
-  const body = JSON.stringify({
-    type: 'about:blank',
-    title: STATUS_CODES[status],
-    status,
-    detail: 'This is not a request that can be read. Check what your client sends.',
-    code: 'bad_request',
-    request_id: requestId,
-  })
+  const { type, body } = problemOf(status, requestId)
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     'Connection: close',
-    'Content-Type: application/problem+json; charset=utf-8',
+    `Content-Type: ${type}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Cache-Control: no-store',
     `X-Request-Id: ${requestId}`,

@@ -48,6 +48,7 @@ export function witnessed(store: Store, tell: (event: SecurityEvent) => void): S
       ),
       revoke: after(sessions.revoke, (done, _id, _generation, _reason, event) => (done ? event : undefined)),
       revokeAll: after(sessions.revokeAll, (_, _userId, _reason, event) => event),
+      revokeAllFor: after(sessions.revokeAllFor, (ended, _bearer, _reason, event) => ended && event),
     },
     changes: {
       ...changes,
@@ -66,7 +67,7 @@ export function witnessed(store: Store, tell: (event: SecurityEvent) => void): S
         changes.undoEmailChange,
         (ended, { caller, userId }) => ended && { kind: 'email_change_undone', caller, userId },
       ),
-      update: after(changes.update, (made, userId, _update, caller) =>
+      update: after(changes.update, (made, { userId }, _update, caller) =>
         typeof made === 'object' ? { kind: 'account_updated', caller, userId } : undefined,
       ),
       erase: after(changes.erase, (ended) => ended && { kind: 'account_deleted', caller: NOBODY }),

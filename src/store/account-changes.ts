@@ -1,18 +1,22 @@
 import { and, eq, isNull, sql } from 'drizzle-orm'
 import type { AccountChangeStore, ChangeableAccount } from '../core/change-ports.ts'
+import type { Bearer } from '../core/ports.ts'
 import type { ChangeableRow } from './changeable.ts'
 import { CHANGEABLE_COLUMNS, toChangeable } from './changeable.ts'
+import { createConfirmations } from './confirmations.ts'
 import type { Database } from './database.ts'
 import { createEmailChanges } from './email-changes.ts'
 import { constraintOf } from './failure.ts'
 import { forgetFailures, record, revokeSessions } from './in-transaction.ts'
 import { askForLetter } from './letter-requests.ts'
+import { isOwnSession } from './own-session.ts'
 import { createPasswordChanges } from './password-changes.ts'
 import { UNUSABLE_HASH } from './rows.ts'
 import { events, formerEmails, outbox, passwordHistory, sessions, users, widgets } from './schema.ts'
 import { transaction } from './transaction.ts'
 
 const FIND = `SELECT ${CHANGEABLE_COLUMNS} FROM users u WHERE u.id = $1 AND u.erased_at IS NULL`
+const FIND_FOR = `${FIND} AND ${isOwnSession('u.id', '$2')}`
 
 /** Changes to accounts that exist. The user's row is locked first in each, so that sign-ins wait or are seen. */
 export function createAccountChangeStore(database: Database): AccountChangeStore {
@@ -27,20 +31,37 @@ export function createAccountChangeStore(database: Database): AccountChangeStore
     return rows[0] && toChangeable(rows[0])
   }
 
+  async function findFor({ userId, sessionId }: Bearer): Promise<ChangeableAccount | undefined> {
+    const { rows } = await pool.query<ChangeableRow>({
+      name: 'find_changeable_for',
+      text: FIND_FOR,
+      values: [userId, sessionId],
+    })
+    return rows[0] && toChangeable(rows[0])
+  }
+
   return {
+    ...createConfirmations(database),
     ...createEmailChanges(database),
     ...createPasswordChanges(database),
     find,
+    findFor,
 
     requestReset: (emailKey, counter, caller) => askForLetter(pool, 'reset', emailKey, counter, caller),
 
-    async update(userId, { username, firstName, lastName, profile }, caller) {
+    async update({ userId, sessionId }, { username, firstName, lastName, profile }, caller) {
       try {
         const outcome = await transaction(database, async (tx) => {
           const [before] = await tx
             .select({ isAsGiven: profile ? sql<boolean>`${eq(users.profile, profile.old)}` : sql`true` })
             .from(users)
-            .where(and(eq(users.id, userId), isNull(users.erasedAt)))
+            .where(
+              and(
+                eq(users.id, userId),
+                isNull(users.erasedAt),
+                sessionId === undefined ? undefined : isOwn(userId, sessionId),
+              ),
+            )
             .for('update')
           if (before === undefined) return undefined
           if (!before.isAsGiven) return 'overtaken'
@@ -56,7 +77,8 @@ export function createAccountChangeStore(database: Database): AccountChangeStore
           await record(tx, userId, { kind: 'account_updated', caller })
           return 'updated'
         })
-        return outcome === 'updated' ? (await find(userId))?.account : outcome
+        if (outcome !== 'updated') return outcome
+        return (await (sessionId === undefined ? find(userId) : findFor({ userId, sessionId })))?.account
       } catch (error) {
         if (constraintOf(error) === 'users_username_key') return 'username_taken'
         throw error
@@ -96,6 +118,12 @@ export function createAccountChangeStore(database: Database): AccountChangeStore
         return ended
       }),
   }
+}
+
+/** The same condition for a statement that is put together elsewhere. */
+function isOwn(userId: number, sessionId: string) {
+  return sql`EXISTS (
+    SELECT FROM sessions own WHERE own.id = ${sessionId} AND own.user_id = ${userId} AND own.revoked_at IS NULL)`
 }
 
 /** Who is left in the record of an account that is gone. */

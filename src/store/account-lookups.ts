@@ -1,5 +1,6 @@
 import type { AccountStore, Identifier, PasswordHash } from '../core/ports.ts'
 import type { Database } from './database.ts'
+import { isOwnSession } from './own-session.ts'
 import type { AccountRow } from './rows.ts'
 import { ACCOUNT_COLUMNS, toAccount, toAccountWithHash } from './rows.ts'
 
@@ -16,7 +17,7 @@ const BY_NAME_OR_EMAIL = `
 function accountBy(identifier: Identifier): string {
   if ('usernameKey' in identifier) return 'SELECT * FROM users WHERE username_key = $1'
   if ('nameOrEmailKey' in identifier) return BY_NAME_OR_EMAIL
-  return 'emailKey' in identifier ? BY_EMAIL : 'SELECT * FROM users WHERE id = $1'
+  return BY_EMAIL
 }
 
 /** The same for a sign-in, which an address leads only to an account that works; those that wait for it are another matter. */
@@ -26,7 +27,7 @@ export function accountToSignInBy(identifier: Identifier): string {
     WHERE username_key = $1 OR email_verified_at IS NOT NULL OR activated_at IS NOT NULL`
 }
 
-const FIND = `SELECT ${ACCOUNT_COLUMNS} FROM users u WHERE u.id = $1`
+const FIND = `SELECT ${ACCOUNT_COLUMNS} FROM users u WHERE u.id = $1 AND ${isOwnSession('u.id', '$2')}`
 const FIND_FOR_LINK = `SELECT u.password_hash, u.email_key, now() AS now, ${ACCOUNT_COLUMNS} FROM users u WHERE u.id = $1`
 const WAITING = `
   SELECT u.password_hash, ${ACCOUNT_COLUMNS} FROM users u
@@ -40,13 +41,14 @@ type LinkRow = RowWithHash & {
   readonly now: Date
 }
 
-type Lookups = Pick<AccountStore, 'find' | 'lookUp' | 'findWaiting' | 'isUsernameTaken' | 'findForLink'>
+type Lookups = Pick<AccountStore, 'findFor' | 'lookUp' | 'findWaiting' | 'isUsernameTaken' | 'findForLink'>
 
 /** Accounts as they are; nothing is changed and nothing counted. */
 export function createAccountLookups({ pool }: Database): Lookups {
   return {
-    async find(userId) {
-      const { rows } = await pool.query<AccountRow>({ name: 'find_account', text: FIND, values: [userId] })
+    async findFor({ userId, sessionId }) {
+      const query = { name: 'find_account', text: FIND, values: [userId, sessionId] }
+      const { rows } = await pool.query<AccountRow>(query)
       return rows[0] && toAccount(rows[0])
     },
 

@@ -7,7 +7,8 @@ import { ACCOUNT_COLUMNS, toAccountWithHash } from './rows.ts'
 /** Columns of `users u` with all that decides whether the account may be changed, and the clock for links. */
 export const CHANGEABLE_COLUMNS = `
   ${ACCOUNT_COLUMNS}, u.password_hash, u.email_key, u.pending_email, u.pending_email_key, now() AS now,
-  (SELECT coalesce(json_agg(json_build_object('email', f.email, 'emailKey', f.email_key) ORDER BY f.id), '[]')
+  (SELECT coalesce(json_agg(json_build_object(
+     'email', f.email, 'emailKey', f.email_key, 'replacedAt', date_part('epoch', f.replaced_at) * 1000) ORDER BY f.id), '[]')
    FROM former_emails f
    WHERE f.user_id = u.id AND f.replaced_at > now() - interval '${UNDO_LINK_TTL_SECONDS} seconds') AS former_emails`
 

@@ -33,9 +33,9 @@ const BATCH = 50
 const WAITING_ACCOUNTS_MAX = 3
 
 /**
- * A reset is for whoever owns the address, else for the newest account that claims it; nobody who is disabled. A
- * verification is for each of the newest accounts that wait for the address, for nobody can tell which of them belongs
- * to whoever reads it; where it has an owner, for them.
+ * A reset is for whoever owns the address, else for the newest account that claims it and works, else for the newest
+ * that waits, which anybody can make; nobody who is disabled. A verification is for each of those accounts in the same
+ * order, for nobody can tell which of them belongs to whoever reads it; where it has an owner, for them.
  */
 const ADMIT = `
   WITH asked AS (
@@ -46,7 +46,7 @@ const ADMIT = `
     SELECT asked.*, found.id AS user_id FROM asked CROSS JOIN LATERAL (
       SELECT u.id FROM users u
       WHERE asked.kind = 'reset' AND u.email_key = asked.email_key AND u.email_key <> '' AND u.disabled_at IS NULL
-      ORDER BY u.email_verified_at IS NOT NULL DESC, u.id DESC LIMIT 1
+      ORDER BY u.email_verified_at IS NOT NULL DESC, u.activated_at IS NOT NULL DESC, u.id DESC LIMIT 1
     ) AS found
     UNION ALL
     SELECT asked.*, found.id AS user_id FROM asked CROSS JOIN LATERAL (
@@ -55,7 +55,7 @@ const ADMIT = `
         AND (u.email_verified_at IS NOT NULL OR NOT EXISTS (
           SELECT FROM users owner WHERE owner.email_key = asked.email_key AND owner.email_verified_at IS NOT NULL
         ))
-      ORDER BY u.id DESC LIMIT ${WAITING_ACCOUNTS_MAX}
+      ORDER BY u.activated_at IS NOT NULL DESC, u.id DESC LIMIT ${WAITING_ACCOUNTS_MAX}
     ) AS found
   ), event AS (
     INSERT INTO events (id, at, kind, user_id, ip, user_agent)

@@ -1,4 +1,4 @@
-import { eq } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import { v7 as uuidV7 } from 'uuid'
 import { deviceLabel } from '../core/device-label.ts'
 import { VERDICT_EVENTS } from '../core/events.ts'
@@ -157,6 +157,20 @@ export function createSessionStore(database: Database, idleTtlSeconds: number): 
         ? act('revoke_stolen_session', REVOKE_STOLEN, [...values, uuidV7(), event.caller.ip], event)
         : act('revoke_session', REVOKE, values, event)
     },
+
+    revokeAllFor: ({ userId, sessionId }, reason, event) =>
+      transaction(database, async (tx) => {
+        // Also by a session that has ended meanwhile: of two who ask at once both are told that it is done.
+        const own = sql`EXISTS (SELECT FROM sessions own WHERE own.id = ${sessionId} AND own.user_id = ${userId})`
+        const [owner] = await tx
+          .select({ id: users.id })
+          .from(users)
+          .where(and(eq(users.id, userId), own))
+          .for('update')
+        if (owner === undefined) return undefined
+        await record(tx, userId, event)
+        return revokeSessions(tx, userId, reason, { idleTtlSeconds })
+      }),
 
     revokeAll: (userId, reason, event) =>
       transaction(database, async (tx) => {

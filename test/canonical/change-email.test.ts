@@ -241,8 +241,22 @@ t.test('the sixth change within a week is refused: no way back may be lost', asy
     await ask(service, person, email)
     t.match(await confirm(service, await letterToken(service, email, '/confirm-email')), SUCCESS)
   }
-  t.match(await ask(service, person, somebody().email), { status: 429, body: { code: 'rate_limited' } })
-  await service.app.database.pool.query(`UPDATE former_emails SET replaced_at = now() - interval '8 days'`)
+  const { pool } = service.app.database
+  await pool.query(`
+    UPDATE former_emails SET replaced_at = now() - interval '6 days 23 hours'
+    WHERE id = (SELECT id FROM former_emails ORDER BY replaced_at LIMIT 1)`)
+  const refused = await ask(service, person, somebody().email)
+  t.match(refused, { status: 429, body: { code: 'rate_limited' } })
+  const seconds = Number(refused.headers.get('retry-after'))
+  t.ok(seconds > 3500 && seconds <= 3600, `free again when the oldest is a week old: ${seconds}`)
+  t.equal(refused.headers.get('ratelimit'), `"address-changes-of-account";r=0;t=${seconds}`)
+  t.equal(refused.headers.get('ratelimit-policy'), '"address-changes-of-account";q=5;w=604800')
+  await pool.query(
+    `
+    UPDATE former_emails SET replaced_at = replaced_at - make_interval(secs => $1)
+    WHERE id = (SELECT id FROM former_emails ORDER BY replaced_at LIMIT 1)`,
+    [seconds],
+  )
   t.match(await ask(service, person, somebody().email), SUCCESS)
 })
 

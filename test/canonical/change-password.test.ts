@@ -4,7 +4,7 @@ import { letterAbout, register, signedIn, signIn, tokensOf } from '../helpers/ac
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
 import type { Answer } from '../helpers/client.ts'
-import { bearer, ENCODINGS, get, post, untilAnswered } from '../helpers/client.ts'
+import { bearer, ENCODINGS, get, post, send, untilAnswered } from '../helpers/client.ts'
 
 const FRESH = 'an entirely new pass phrase'
 
@@ -81,29 +81,51 @@ t.test('the same password again is allowed, and ends the other sessions all the 
   t.equal((await trySignIn(service, person, person.password)).status, 200)
 })
 
-t.test('a stolen access token has ten guesses, and they count with the failed sign-ins', async (t) => {
-  const service = await startApp(t, { RATE_LIMIT: 'on' })
-  const person = await signedIn(service)
-  const thief = (current_password: string) =>
-    post(
-      `${service.url}/change-password`,
-      { current_password, new_password: FRESH },
-      { headers: { ...bearer(person.access), 'user-agent': 'thief' } },
+t.test(
+  'a stolen access token has ten guesses, wherever they are made, and a refresh gives no more',
+  async (t) => {
+    const service = await startApp(t, { RATE_LIMIT: 'on' })
+    const person = await signedIn(service)
+    const ask = (method: string, path: string, access: string, fields: Record<string, string>) =>
+      send(method, `${service.url}${path}`, fields, { headers: { ...bearer(access), 'user-agent': 'thief' } })
+    const thief = (password: string, access = person.access) =>
+      ask('POST', '/change-password', access, { current_password: password, new_password: FRESH })
+    for (let guess = 0; guess < 8; guess += 1) t.equal((await thief(`wrong guess ${guess}`)).status, 403)
+    t.equal((await ask('DELETE', '/user', person.access, { password: 'a wrong guess' })).status, 403)
+    const elsewhere = { email: 'eve@example.org', password: 'a wrong guess' }
+    t.equal((await ask('POST', '/change-email', person.access, elsewhere)).status, 403)
+    const stopped = await thief(person.password)
+    t.match(stopped, { status: 429, body: { code: 'rate_limited' } })
+    t.match(stopped.headers.get('retry-after'), /^\d+$/)
+    const { access } = tokensOf(await post(`${service.url}/refresh`, { refresh: person.refresh }))
+    t.equal((await thief(person.password, access)).status, 429)
+    const again = await signIn(service, person)
+    t.equal(
+      (await change(service, { ...person, ...again }, person.password)).status,
+      200,
+      'the owner signs in',
     )
-  for (let guess = 0; guess < 5; guess += 1) {
-    t.equal((await thief(`wrong guess ${guess}`)).status, 403)
-    const signIn = { username: person.username, password: `wrong guess ${guess}` }
-    t.equal((await post(`${service.url}/token`, signIn, { headers: { 'user-agent': 'thief' } })).status, 401)
-  }
-  const stopped = await thief(person.password)
-  t.match(stopped, { status: 429, body: { code: 'rate_limited' } })
-  t.match(stopped.headers.get('retry-after'), /^\d+$/)
-  t.equal(
-    (await change(service, person, person.password)).status,
-    200,
-    'the device of the owner is not stopped',
-  )
-})
+  },
+)
+
+t.test(
+  'strangers who guess at an account do not keep whoever is signed in from his password, wherever he is',
+  async (t) => {
+    const service = await startApp(t, { RATE_LIMIT: 'on' })
+    const person = await signedIn(service)
+    const headers = { 'user-agent': 'stranger' }
+    const guess = { username: person.username, password: 'a wrong guess' }
+    for (let attempt = 0; attempt < 11; attempt += 1) await post(`${service.url}/token`, guess, { headers })
+    const right = { username: person.username, password: person.password }
+    t.equal((await post(`${service.url}/token`, right, { headers })).status, 429)
+    const elsewhere = { headers: { ...bearer(person.access), 'user-agent': 'on a train' } }
+    const email = { email: 'ada@example.org', password: person.password }
+    t.equal((await post(`${service.url}/change-email`, email, elsewhere)).status, 200)
+    const fresh = { current_password: person.password, new_password: FRESH }
+    t.equal((await post(`${service.url}/change-password`, fresh, elsewhere)).status, 200)
+    t.equal((await send('DELETE', `${service.url}/user`, { password: FRESH }, elsewhere)).status, 200)
+  },
+)
 
 t.test('good passwords do not count', async (t) => {
   const service = await startApp(t, { RATE_LIMIT: 'on' })

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import type { Person } from '../helpers/accounts.ts'
-import { register, signedIn, tokensOf } from '../helpers/accounts.ts'
+import { register, signedIn, somebody, tokensOf } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
 import { bearer, get, post, send } from '../helpers/client.ts'
@@ -200,4 +200,103 @@ t.test('a page that cannot be meant is refused by name', async (t) => {
   }
   t.equal((await get(`${service.url}/user/events?limit=1&limit=2`, access)).status, 400)
   t.equal((await get(`${service.url}/user/events`)).status, 401)
+})
+
+t.test('an access token whose user number somebody else has got opens nothing of his', async (t) => {
+  const service = await startApp(t, {
+    DIALECTS: 'canonical=/,simplejwt=/sj,knox=/knox,authtoken=/at,signup=/su',
+    EMAIL_VERIFICATION: 'optional',
+  })
+  const { pool } = service.app.database
+  const lost = await signedIn(service)
+  const knox = await post(`${service.url}/knox/login`, { username: lost.username, password: lost.password })
+  const [row] = (await pool.query('SELECT id FROM users WHERE username = $1', [lost.username])).rows
+  // As a backup has it that was made before the registration.
+  await pool.query('DELETE FROM users WHERE id = $1', [row.id])
+  await pool.query(`SELECT setval(pg_get_serial_sequence('users', 'id'), $1, false)`, [row.id])
+  const stranger = await signedIn(service)
+  await post(`${service.url}/user/widgets`, { theme: 'dark' }, { headers: bearer(stranger.access) })
+  const [same] = (await pool.query('SELECT id FROM users WHERE username = $1', [stranger.username])).rows
+  t.equal(same.id, row.id)
+  const [target = ''] = (await sessionsOf(service, stranger.access)).map(({ id }) => id)
+  const everything = async () =>
+    (
+      await pool.query(
+        `SELECT (SELECT json_agg(u) FROM users u) AS users, (SELECT json_agg(e ORDER BY e.id) FROM events e) AS events,
+                (SELECT json_agg(s) FROM sessions s) AS sessions, (SELECT json_agg(w) FROM widgets w) AS widgets,
+                (SELECT json_agg(c) FROM counters c WHERE c.key LIKE 'login:%') AS counters`,
+      )
+    ).rows
+  const before = await everything()
+
+  const { password } = stranger
+  const [name, address] = [{ first_name: 'Eve' }, { email: somebody().email, password }]
+  const asks: readonly [method: string, path: string, fields: Record<string, string>][] = [
+    ['GET', '/user', {}],
+    ['PUT', '/user', name],
+    ['PATCH', '/user', name],
+    ['DELETE', '/user', { password }],
+    ['GET', '/user/events', {}],
+    ['GET', '/user/widgets', {}],
+    ['POST', '/user/widgets', name],
+    ['GET', '/sessions', {}],
+    ['DELETE', `/sessions/${target}`, {}],
+    ['DELETE', `/sessions/${randomUUID()}`, {}],
+    ['POST', '/change-password', { current_password: password, new_password: 'quite another phrase' }],
+    ['POST', '/change-email', address],
+    ['POST', '/logoutall', {}],
+    ['GET', '/sj/user/update', {}],
+    ['POST', '/sj/user/update', { name: 'Eve' }],
+    [
+      'POST',
+      '/sj/user/password/update',
+      { old_password: password, password: 'p h r a s e', confirm_password: 'p h r a s e' },
+    ],
+    ['GET', '/sj/check-auth-status', {}],
+    ['GET', '/knox/user', {}],
+    ['PUT', '/knox/user', { first_name: 'Eve' }],
+    ['PUT', '/knox/user', { password: 'quite another phrase' }],
+    ['PUT', '/knox/user', { email: somebody().email }],
+    ['GET', '/knox/user/widgets', {}],
+    ['POST', '/knox/user/widgets', name],
+    ['POST', '/knox/logoutall', {}],
+  ]
+  for (const [method, path, fields] of asks) {
+    const token = path.startsWith('/knox') ? `Token ${knox.body['token']}` : `Bearer ${lost.access}`
+    const headers = { authorization: token }
+    const answer =
+      method === 'GET'
+        ? await fetch(service.url + path, { headers })
+        : await send(method, service.url + path, fields, { headers })
+    t.equal(answer.status, 401, `${method} ${path}`)
+  }
+  t.same(await everything(), before, 'and nothing of his is touched, not a counter either')
+  t.match(await get(`${service.url}/user`, lost.access), { body: { code: 'invalid_token' } })
+
+  // Whoever adds a route behind an access token says here what it does with such a one.
+  const tokenAlone = [
+    'GET /check-auth-status',
+    'POST /knox/logout',
+    'POST /sj/logout',
+    'POST /at/logout',
+    'POST /su/logout',
+  ]
+  const { paths } = (await get(`${service.url}/openapi.json`)).body as {
+    paths: Record<string, Record<string, { security?: readonly Record<string, unknown>[] }>>
+  }
+  const guarded = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).flatMap(([method, { security = [] }]) =>
+      security.some((each) => 'access' in each || 'token' in each)
+        ? [`${method.toUpperCase()} ${path.replace(/\/$/, '')}`]
+        : [],
+    ),
+  )
+  const asked = new Set([
+    ...asks.map(([method, path]) => `${method} ${path.replace(/^\/sessions\/.*/, '/sessions/{id}')}`),
+    ...tokenAlone,
+  ])
+  t.same(
+    guarded.filter((route) => !asked.has(route)),
+    [],
+  )
 })

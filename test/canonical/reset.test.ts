@@ -369,6 +369,36 @@ t.test('with EMAIL_VERIFICATION=required a reset activates the account', async (
   t.equal((await trySignIn(service, person, FRESH)).status, 200)
 })
 
+t.test('a letter goes to the account that works, whoever waits for its address since', async (t) => {
+  const service = await startApp(t)
+  const { pool } = service.app.database
+  const movedIn = await register(service)
+  // As an import leaves it: in use, and its address proven to nobody.
+  await pool.query('UPDATE users SET email_verified_at = NULL WHERE username = $1', [movedIn.username])
+  const waiting = Array.from({ length: 3 }, somebody)
+  for (const each of waiting) await post(`${service.url}/register`, { ...each, email: movedIn.email })
+  const askedOf = async (kind: string) =>
+    (
+      await pool.query(
+        `SELECT u.username FROM events e JOIN users u ON u.id = e.user_id WHERE e.kind = $1 ORDER BY u.id`,
+        [kind],
+      )
+    ).rows.map(({ username }) => username)
+
+  await post(`${service.url}/resend-verification`, { email: movedIn.email })
+  await requestsAdmitted(service)
+  t.same(
+    await askedOf('verification_requested'),
+    [movedIn, ...waiting.slice(1)].map(({ username }) => username),
+  )
+  // Those of this hour are used up.
+  await pool.query('DELETE FROM counters')
+  const token = await resetToken(service, movedIn.email)
+  t.same(await askedOf('reset_requested'), [movedIn.username])
+  t.equal((await reset(service, token)).status, 200)
+  t.equal((await trySignIn(service, movedIn, FRESH)).status, 200)
+})
+
 t.test('what a confirmed account holds survives a reset', async (t) => {
   const service = await startApp(t)
   const person = await signedIn(service)

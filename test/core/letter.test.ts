@@ -124,7 +124,7 @@ t.test(
       deed: { at: CREATED_AT, ...FACTS },
       link: { issuedAt: CREATED_AT, goodForSeconds: UNDO_LINK_TTL_SECONDS },
     }
-    const former = (key: string) => ({ email: key, emailKey: key })
+    const former = (key: string) => ({ email: key, emailKey: key, replacedAt: 0 })
     const changed = { emailKey: NEW.key, pendingEmailKey: '' }
     t.strictSame(judgeLetter(due('email_change_notice', {})), notice)
     t.strictSame(

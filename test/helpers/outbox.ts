@@ -82,7 +82,7 @@ export async function outboxWorld(t: Teardown) {
     outbox,
     logged,
     needs,
-    find: (id: number) => store.accounts.find(id),
+    find: async (id: number) => (await store.accounts.findForLink(id))?.account,
     /** What the operator sees. */
     state: () => outbox.outboxState(),
 

@@ -97,7 +97,6 @@ t.test('what is no HTTP is a 400', async (t) => {
   for (const [what, bytes] of Object.entries({
     'any text': `${WORD} ${WORD}\r\n\r\n`,
     'a method nobody knows': `${WORD.toUpperCase()} / HTTP/1.1\r\nHost: x\r\n\r\n`,
-    'a version nobody knows': 'GET / HTTP/7.3\r\nHost: x\r\n\r\n',
     'HTTP/2 in the clear': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
     'the hello of TLS': Buffer.from('16030100c8010000c40303', 'hex'),
     'a header without a colon': `GET / HTTP/1.1\r\nHost: x\r\n${WORD}\r\n\r\n`,
@@ -118,6 +117,51 @@ t.test('what is no HTTP is a 400', async (t) => {
     'bad_request',
     'an extension of a chunk that does not end',
   )
+})
+
+t.test(
+  'what another server could take for another request is refused, and its connection ends',
+  async (t) => {
+    const ask = (...lines: string[]) => ['POST /token HTTP/1.1', ...lines, '', ''].join('\r\n')
+    const chunks = '0\r\n\r\n'
+    for (const [what, bytes] of Object.entries({
+      'two hosts': ask('Host: localhost', `Host: ${WORD}`),
+      'the same host twice': ask('Host: localhost', 'host: localhost'),
+      'no host': ask('Connection: keep-alive'),
+      'a host with a user': ask(`Host: ${WORD}@localhost`),
+      'a host with a path': ask(`Host: localhost/${WORD}`),
+      'a host with a port that is none': ask(`Host: localhost:${WORD}`),
+      'two hosts in one': ask(`Host: localhost, ${WORD} x`),
+      'a host with a space': ask(`Host: local ${WORD}`),
+      'chunks in two lines':
+        ask('Host: x', 'Transfer-Encoding: chunked', 'Transfer-Encoding: chunked') + chunks,
+      'chunks in chunks': ask('Host: x', 'Transfer-Encoding: chunked, chunked') + chunks,
+      'another coding': ask('Host: x', 'Transfer-Encoding: gzip, chunked') + chunks,
+      'chunks of HTTP/1.0': ask('Host: x', 'Transfer-Encoding: chunked').replace('1.1', '1.0') + chunks,
+      'two hosts of a path that is not there': ask('Host: x', 'Host: y').replace('/token', `/${WORD}`),
+    }))
+      isRefusal(t, await send(bytes), 400, 'bad_request', what)
+    for (const version of ['0.9', '1.2', '2.0', '3.0', '7.3']) {
+      const bytes = `GET /health/live HTTP/${version}\r\nHost: x\r\n\r\n`
+      isRefusal(t, await send(bytes), 505, 'bad_request', version)
+    }
+  },
+)
+
+t.test('every host that is one is served', async (t) => {
+  for (const host of [
+    'localhost',
+    'Auth.Example.org:8080',
+    '10.0.0.1',
+    '[2001:db8::1]:443',
+    'keyturn_api',
+    'x:',
+    '',
+  ]) {
+    const bytes = `GET /health/live HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
+    t.equal((await send(bytes)).status, 200, host)
+  }
+  t.equal((await send('GET /health/live HTTP/1.0\r\n\r\n')).status, 200, 'HTTP/1.0 has none')
 })
 
 t.test('what Node itself refuses repeats nothing either', async (t) => {

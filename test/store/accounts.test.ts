@@ -89,7 +89,7 @@ t.test('of twenty uses of one verification at once exactly one succeeds', async 
   t.equal(await accounts.verifyEmail(userId, 'other@example.org', CALLER), false, 'the address has changed')
   const verified = await twenty(() => accounts.verifyEmail(userId, 'ada@example.org', CALLER))
   t.equal(verified.filter(Boolean).length, 1)
-  t.match(await accounts.find(userId), { emailVerified: true, activated: true })
+  t.match((await accounts.findForLink(userId))?.account, { emailVerified: true, activated: true })
   t.match(await rowsOf(stores, `SELECT user_id FROM events WHERE kind = 'email_verified'`), [
     { user_id: String(userId) },
   ])

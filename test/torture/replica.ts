@@ -134,6 +134,7 @@ export function createReplica({ world, chance, memory, witness, policy, locked }
     create: notPart,
     createFirst: notPart,
     revokeAll: notPart,
+    revokeAllFor: notPart,
   }
   const events: EventStore = { record: (event) => statement('reads', () => record(event)) }
   const accessTokens: RefreshNeeds['accessTokens'] = {

@@ -124,7 +124,7 @@ t.test('J2: no name in a statement comes from a request', async (t) => {
     name.endsWith('.ts'),
   )
   const spelled = files.filter((name) =>
-    /sql\.(?:raw|identifier)\(|\.as\(/.test(readFileSync(`src/${name}`, 'utf8')),
+    /sql\.(?:raw|identifier)\(|\.as\((?!'\w+'\))/.test(readFileSync(`src/${name}`, 'utf8')),
   )
   t.same(spelled, ['store/sweep.ts'], 'which names tables of its own')
   const { access } = await signedIn(service)

@@ -21,7 +21,14 @@ export async function loginRows(bench: Bench): Promise<Row[]> {
 
   const results = await interleave<{ bare: { perSecond: number }; login: Served }>(rig.effort.rounds, {
     bare: () =>
-      bcrypt.ask({ ask: 'compare', input, hash, inFlight: IN_FLIGHT, seconds } satisfies CompareOrder),
+      bcrypt.ask({
+        ask: 'compare',
+        input,
+        hash,
+        cost: BCRYPT_COST,
+        inFlight: IN_FLIGHT,
+        seconds,
+      } satisfies CompareOrder),
     login: () =>
       serve(bench, service, {
         port: service.port,

@@ -2,6 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { v4 as uuidV4 } from 'uuid'
 import type { Account, Bearer, JwtSigner, RevokedSessions, SeenGenerations } from './ports.ts'
 import type { ProfileRules } from './profile.ts'
+import { createRecent } from './recent.ts'
 import type { ServerKeys } from './server-keys.ts'
 
 /** The claims of an access token; `iss`, `aud`, `typ` and `kid` are the signer's. Times are seconds since 1970. */
@@ -93,7 +94,7 @@ const OWN_SUFFIX = /,"own":"([A-Za-z0-9_-]{22})"\}$/
  */
 export function createAccessTokens(needs: AccessTokenNeeds): AccessTokens {
   const { jwt, keys, revoked, seen, now, random, longestTtlSeconds = needs.ttlSeconds } = needs
-  const remembered = new Map<string, { readonly token: string; readonly claims: AccessClaims }>()
+  const remembered = createRecent<{ readonly token: string; readonly claims: AccessClaims }>(REMEMBERED_MAX)
 
   function alive(claims: AccessClaims): AccessClaims | undefined {
     if (claims.exp * 1000 <= now() || revoked.has(claims.sid)) return undefined
@@ -149,7 +150,6 @@ export function createAccessTokens(needs: AccessTokenNeeds): AccessTokens {
       const payload = Buffer.from(encoded, 'base64url').toString()
       if (!isOwn(keys, payload) || !jwt.verify(token)) return undefined
       const claims = JSON.parse(payload) as AccessClaims
-      if (remembered.size >= REMEMBERED_MAX) remembered.delete(remembered.keys().next().value ?? '')
       remembered.set(signatureEnd, { token, claims })
       return alive(claims)
     },

@@ -18,12 +18,7 @@ let replication: Gate
 export const failovers: readonly Fault[] = [
   {
     name: 'Primary killed, synchronous standby promoted',
-    async prepare(world) {
-      await follow(world)
-      await world.cluster.query(`ALTER SYSTEM SET synchronous_standby_names = 'standby'`)
-      await world.cluster.query('SELECT pg_reload_conf()')
-      await until('the standby is synchronous', () => isFollowed(world, 'sync'))
-    },
+    prepare: followSynchronously,
     happen: failOver,
     promise: { answerWithinMs: 3000, recoverWithinMs: 2000 },
   },
@@ -44,7 +39,7 @@ export const failovers: readonly Fault[] = [
 
 let copies = 0
 
-export async function follow(world: World): Promise<void> {
+async function follow(world: World): Promise<void> {
   replication = await gateTo({ teardown: world.teardown }, world.cluster.url)
   copies += 1
   standby = await world.cluster.copyAsStandby(`standby${copies}`, Number(new URL(replication.url).port))
@@ -54,7 +49,15 @@ export async function follow(world: World): Promise<void> {
   await until('all replicas have come back', () => world.balancer.ready === world.replicas.length)
 }
 
-export async function isFollowed({ cluster }: World, state: 'sync' | 'async'): Promise<boolean> {
+/** A commit is acknowledged when the standby has it too. */
+export async function followSynchronously(world: World): Promise<void> {
+  await follow(world)
+  await world.cluster.query(`ALTER SYSTEM SET synchronous_standby_names = 'standby'`)
+  await world.cluster.query('SELECT pg_reload_conf()')
+  await until('the standby is synchronous', () => isFollowed(world, 'sync'))
+}
+
+async function isFollowed({ cluster }: World, state: 'sync' | 'async'): Promise<boolean> {
   const rows = await cluster.query('SELECT state, sync_state FROM pg_stat_replication')
   return rows.some((row) => row['state'] === 'streaming' && row['sync_state'] === state)
 }

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { until } from '../helpers/keys.ts'
 import type { Cluster } from './cluster.ts'
-import { failOver, follow, isFollowed } from './failover.ts'
+import { failOver, followSynchronously } from './failover.ts'
 import type { Fault } from './fault.ts'
 import type { World } from './world.ts'
 
@@ -20,12 +20,7 @@ let refusedOnlyByOld = 0
 export const oldPrimaryFaults: readonly Fault[] = [
   {
     name: 'Old primary comes back beside the new one',
-    async prepare(world) {
-      await follow(world)
-      await world.cluster.query(`ALTER SYSTEM SET synchronous_standby_names = 'standby'`)
-      await world.cluster.query('SELECT pg_reload_conf()')
-      await until('the standby is synchronous', () => isFollowed(world, 'sync'))
-    },
+    prepare: followSynchronously,
     async happen(world) {
       const { gate, asked } = world
       old = world.cluster

@@ -1,18 +1,4 @@
-import type { IncomingMessage } from 'node:http'
-import { Agent, request } from 'node:http'
 import { keepSecret } from './run-log.ts'
-
-// Not `fetch`: by its streams and promises a request cost as much as the service that answered it. An idle connection
-// holds neither this process, nor a service that closes.
-const agent = new Agent({ keepAlive: true })
-
-/** What `fetch` says of itself, but that it takes compressed answers. */
-const OWN_HEADERS = {
-  accept: '*/*',
-  'accept-language': '*',
-  'sec-fetch-mode': 'cors',
-  'user-agent': 'node',
-}
 
 /** The three encodings that every POST takes. */
 export const ENCODINGS = ['json', 'urlencoded', 'multipart'] as const
@@ -47,7 +33,7 @@ export async function send(
   { encoding = 'json', headers = {} }: PostOptions = {},
 ): Promise<Answer> {
   for (const [name, value] of Object.entries(fields)) if (SECRET_FIELDS.test(name)) keepSecret(value)
-  return ask(method, url, await encode(fields, encoding, headers))
+  return read(await fetch(url, { method, ...encode(fields, encoding, headers) }))
 }
 
 /** What stands in them is nothing for a log. */
@@ -62,8 +48,8 @@ export async function untilAnswered(ask: () => Promise<Answer>): Promise<Answer>
 }
 
 /** GETs with an access token, or without one. */
-export function get(url: string, access?: string): Promise<Answer> {
-  return ask('GET', url, { headers: access === undefined ? {} : bearer(access) })
+export async function get(url: string, access?: string): Promise<Answer> {
+  return read(await fetch(url, { headers: access === undefined ? {} : bearer(access) }))
 }
 
 export function bearer(access: string): Record<string, string> {
@@ -79,82 +65,34 @@ export function text(answer: Answer, name: string): string {
   return value
 }
 
-interface Message {
-  readonly headers: Readonly<Record<string, string>>
-  /** Bytes as Latin-1, so that headers and body are written at once, and headers as they are. */
-  readonly body?: string
-}
-
-async function encode(
+function encode(
   fields: Readonly<Record<string, unknown>>,
   encoding: Encoding,
-  headers: Readonly<Record<string, string>>,
-): Promise<Message> {
+  headers: Record<string, string>,
+) {
   switch (encoding) {
     case 'json':
-      return message('application/json', JSON.stringify(fields), headers)
-    case 'urlencoded': {
-      const type = 'application/x-www-form-urlencoded;charset=UTF-8'
-      return message(type, new URLSearchParams(texts(fields)).toString(), headers)
-    }
+      return { headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(fields) }
+    case 'urlencoded':
+      return { headers, body: new URLSearchParams(texts(fields)) }
     case 'multipart': {
       const form = new FormData()
       for (const [name, value] of texts(fields)) form.set(name, value)
-      const encoded = new Response(form)
-      return message(encoded.headers.get('content-type') ?? '', await encoded.text(), headers)
+      return { headers, body: form }
     }
   }
-}
-
-function message(type: string, text: string, headers: Readonly<Record<string, string>>): Message {
-  const body = Buffer.from(text).toString('latin1')
-  return { headers: { 'content-type': type, 'content-length': String(body.length), ...headers }, body }
 }
 
 function texts(fields: Readonly<Record<string, unknown>>): [name: string, value: string][] {
   return Object.entries(fields).map(([name, value]) => [name, String(value)])
 }
 
-function ask(method: string, url: string, { headers, body }: Message): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const asked = request(url, { method, agent, headers: { ...OWN_HEADERS, ...headers } }, (response) => {
-      const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.once('error', reject)
-      response.once('end', () => {
-        try {
-          resolve(read(method, url, response, Buffer.concat(chunks).toString()))
-        } catch (error) {
-          reject(error)
-        }
-      })
-    })
-    asked.once('error', reject)
-    asked.end(body, 'latin1')
-  })
-}
-
-function read(
-  method: string,
-  url: string,
-  { statusCode = 0, headers, rawHeaders }: IncomingMessage,
-  content: string,
-): Answer | Promise<Answer> {
-  if (headers.location !== undefined && [301, 302, 303, 307, 308].includes(statusCode)) {
-    if (method === 'GET') return get(new URL(headers.location, url).href)
-    throw new Error(
-      `${method} ${new URL(url).pathname} was sent elsewhere: ask by fetch with redirect: 'manual'`,
-    )
-  }
+async function read(response: Response): Promise<Answer> {
+  const body = await response.text()
+  const isJson = response.headers.get('content-type')?.includes('json') === true
   return {
-    status: statusCode,
-    // Few tests ask for them.
-    get headers() {
-      const pairs = Array.from({ length: rawHeaders.length / 2 }, (_, n) =>
-        rawHeaders.slice(2 * n, 2 * n + 2),
-      )
-      return new Headers(pairs.map(([name = '', value = '']): [string, string] => [name, value]))
-    },
-    body: headers['content-type']?.includes('json') === true ? JSON.parse(content) : { text: content },
+    status: response.status,
+    headers: response.headers,
+    body: isJson ? JSON.parse(body) : { text: body },
   }
 }

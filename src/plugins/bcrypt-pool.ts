@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Worker } from 'node:worker_threads'
 import fp from 'fastify-plugin'
 import { Piscina } from 'piscina'
 import type work from '../core/bcrypt-worker.js'
@@ -26,6 +29,8 @@ const QUEUE_MAX = 1000
 const SLOTS = THREADS + 1
 const RETRY_AFTER_SECONDS = 2
 const COST_12_MS = 200
+/** A thread that has said nothing by then has failed to start. */
+const LOADED_WITHIN_MS = 1000
 
 interface Waiting {
   readonly resolve: () => void
@@ -42,7 +47,26 @@ export const bcryptPoolPlugin = fp<BcryptPoolPluginOptions>(
       maxThreads: THREADS,
       idleTimeout: 60_000,
     })
-    app.addHook('onClose', () => pool.destroy())
+    /** By thread, when it has loaded its module: the first thing that it says. */
+    const loading = new Map<Worker, Promise<unknown>>()
+    function watchThreads(): void {
+      for (const thread of pool.threads) {
+        if (!loading.has(thread))
+          loading.set(
+            thread,
+            once(thread, 'message').catch(() => undefined),
+          )
+      }
+    }
+    pool.on('workerDestroy', () => {
+      for (const thread of loading.keys()) if (!pool.threads.includes(thread)) loading.delete(thread)
+    })
+    watchThreads()
+    app.addHook('onClose', async () => {
+      // Node.js aborts the whole process where a thread is ended while it loads its first module.
+      await Promise.race([Promise.all(loading.values()), pause(LOADED_WITHIN_MS, undefined, { ref: false })])
+      await pool.destroy()
+    })
     let taskMs = COST_12_MS * 2 ** (cost - 12)
     let taken = 0
     const waiting: Waiting[] = []
@@ -101,7 +125,9 @@ export const bcryptPoolPlugin = fp<BcryptPoolPluginOptions>(
       await takeSlot()
       waits.observe((performance.now() - asked) / 1000)
       try {
-        return await pool.run(task)
+        const ran = pool.run(task)
+        watchThreads()
+        return await ran
       } finally {
         // Piscina times the work itself, without the wait, in milliseconds.
         taskMs = pool.histogram.runTime.mean || taskMs

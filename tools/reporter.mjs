@@ -1,9 +1,11 @@
 import { Transform } from 'node:stream'
+import { createFailures } from './failures.mjs'
 import { lookThroughRun } from './leaks.mjs'
 
-/** tap's raw output, closed by one plain line that a person and a CI can both read. */
+/** tap's raw output, closed by what failed and one plain line that a person and a CI can both read. */
 export default class ClosingLine extends Transform {
   #tail = ''
+  #failures = createFailures()
 
   constructor() {
     super({ decodeStrings: false })
@@ -12,6 +14,7 @@ export default class ClosingLine extends Transform {
   _transform(chunk, _encoding, done) {
     const text = String(chunk)
     this.#tail = (this.#tail + text).slice(-600)
+    this.#failures.take(text)
     done(null, text)
   }
 
@@ -21,7 +24,7 @@ export default class ClosingLine extends Transform {
     const { report, passed, failed } = judgeLogs()
     if (failed > 0) process.once('exit', () => (process.exitCode = 1))
     const closing = `${count('pass') + passed} passed, ${count('fail') + failed} failed, ${count('skip') + count('todo')} skipped`
-    done(null, `${report}${closing}\n`)
+    done(null, `${this.#failures.report()}${report}${closing}\n`)
   }
 }
 

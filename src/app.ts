@@ -21,7 +21,7 @@ import { databasePlugin } from './plugins/database.ts'
 import { devMailboxPlugin } from './plugins/dev-mailbox.ts'
 import { docsPlugin, openApiPlugin } from './plugins/docs.ts'
 import { errorPagesPlugin } from './plugins/error-pages.ts'
-import { refuseFaultyFraming } from './plugins/framing.ts'
+import { framingPlugin } from './plugins/framing.ts'
 import { guardsPlugin } from './plugins/guards.ts'
 import { healthPlugin } from './plugins/health.ts'
 import { jwtPlugin } from './plugins/jwt.ts'
@@ -104,7 +104,7 @@ export async function buildApp(
   await app.register(unknownPathsPlugin)
   await app.register(requestLogPlugin)
   await app.register(securityHeadersPlugin)
-  app.addHook('onRequest', refuseFaultyFraming)
+  await app.register(framingPlugin)
   if (config.corsOrigins.length > 0) {
     await app.register(fastifyCors, {
       origin: [...config.corsOrigins],

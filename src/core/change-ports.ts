@@ -139,7 +139,8 @@ export interface AccountChangeStore {
 
   /**
    * @returns the account as it is now; `username_taken` when the name went to somebody else, `overtaken` when the
-   * profile is no longer the one given, `undefined` when the account is gone, and, with the session of an access token, where `findFor` finds none
+   * profile is no longer the one given, `undefined` when the account is gone, and, with the session of an access
+   * token, where `findFor` finds none
    */
   update(
     who: { readonly userId: number; readonly sessionId: string | undefined },

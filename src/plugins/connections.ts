@@ -26,8 +26,9 @@ const COME_FORWARD_MS = 1000
 const TAKEN_WITHIN_MS = 60_000
 
 /**
- * Requests of one connection that are worked on at once. Node hands over whatever came in one piece, some 1,400 requests of
- * a single packet: their answers would all lie in memory, each with its open file, for a client that reads none of them.
+ * Requests of one connection that are worked on at once. Node hands over whatever came in one piece, some 1,400
+ * requests of a single packet: their answers would all lie in memory, each with its open file, for a client that
+ * reads none of them.
  */
 const AT_ONCE = 4
 
@@ -50,8 +51,8 @@ export interface ConnectionsPluginOptions {
  * Ends what Node leaves open. When the service closes: connections that have never had an answer, as browsers and
  * load balancers open them in advance, and those that stop halfway through a header; Node's own limits for them end
  * with the server, and each of them would hold it up until the socket times out. At any time: who has brought many
- * requests, also at once, and who does not take his answer, for whom Node has no limit as long as he takes a byte now and then.
- * One listener for each connection and none for each answer, of which a status check would feel every one.
+ * requests, also at once, and who does not take his answer, for whom Node has no limit as long as he takes a byte now
+ * and then. One listener for each connection and none for each answer, of which a status check would feel every one.
  */
 export const connectionsPlugin = fp<ConnectionsPluginOptions>(
   async (app, { takenWithinMs = TAKEN_WITHIN_MS }) => {

@@ -22,9 +22,10 @@ const RETRY_MS = { first: 1, last: 250 }
 const FLUSH_RETRY_MS = 5
 
 /**
- * The log on a file descriptor, which must not block: lines of one turn of the event loop are one write; what is not taken
- * waits, at most `waitingMax` bytes of it, and is tried again whatever the reason was (a full pipe, a full disk, no reader); what
- * exceeds that is dropped and counted until half of it is free again. A line is written whole or not at all.
+ * The log on a file descriptor, which must not block: lines of one turn of the event loop are one write; what is not
+ * taken waits, at most `waitingMax` bytes of it, and is tried again whatever the reason was (a full pipe, a full disk,
+ * no reader); what exceeds that is dropped and counted until half of it is free again. A line is written whole or not
+ * at all.
  */
 export function createLogDestination(fd: number, waitingMax = WAITING_MAX): LogDestination {
   let fresh = ''

@@ -1,6 +1,6 @@
 import { and, eq, isNull, sql } from 'drizzle-orm'
+import type { QueryConfig } from 'pg'
 import type { AccountChangeStore, ChangeableAccount } from '../core/change-ports.ts'
-import type { Bearer } from '../core/ports.ts'
 import type { ChangeableRow } from './changeable.ts'
 import { CHANGEABLE_COLUMNS, toChangeable } from './changeable.ts'
 import { createConfirmations } from './confirmations.ts'
@@ -9,7 +9,7 @@ import { createEmailChanges } from './email-changes.ts'
 import { constraintOf } from './failure.ts'
 import { forgetFailures, record, revokeSessions } from './in-transaction.ts'
 import { askForLetter } from './letter-requests.ts'
-import { isOwnSession } from './own-session.ts'
+import { isOwnSession, isOwnSessionOf } from './own-session.ts'
 import { createPasswordChanges } from './password-changes.ts'
 import { UNUSABLE_HASH } from './rows.ts'
 import { events, formerEmails, outbox, passwordHistory, sessions, users, widgets } from './schema.ts'
@@ -22,30 +22,20 @@ const FIND_FOR = `${FIND} AND ${isOwnSession('u.id', '$2')}`
 export function createAccountChangeStore(database: Database): AccountChangeStore {
   const { pool } = database
 
-  async function find(userId: number): Promise<ChangeableAccount | undefined> {
-    const { rows } = await pool.query<ChangeableRow>({
-      name: 'find_changeable',
-      text: FIND,
-      values: [userId],
-    })
+  async function changeable(query: QueryConfig): Promise<ChangeableAccount | undefined> {
+    const { rows } = await pool.query<ChangeableRow>(query)
     return rows[0] && toChangeable(rows[0])
   }
 
-  async function findFor({ userId, sessionId }: Bearer): Promise<ChangeableAccount | undefined> {
-    const { rows } = await pool.query<ChangeableRow>({
-      name: 'find_changeable_for',
-      text: FIND_FOR,
-      values: [userId, sessionId],
-    })
-    return rows[0] && toChangeable(rows[0])
-  }
+  const find = (userId: number) => changeable({ name: 'find_changeable', text: FIND, values: [userId] })
 
   return {
     ...createConfirmations(database),
     ...createEmailChanges(database),
     ...createPasswordChanges(database),
     find,
-    findFor,
+    findFor: ({ userId, sessionId }) =>
+      changeable({ name: 'find_changeable_for', text: FIND_FOR, values: [userId, sessionId] }),
 
     requestReset: (emailKey, counter, caller) => askForLetter(pool, 'reset', emailKey, counter, caller),
 
@@ -59,7 +49,7 @@ export function createAccountChangeStore(database: Database): AccountChangeStore
               and(
                 eq(users.id, userId),
                 isNull(users.erasedAt),
-                sessionId === undefined ? undefined : isOwn(userId, sessionId),
+                sessionId === undefined ? undefined : isOwnSessionOf({ userId, sessionId }),
               ),
             )
             .for('update')
@@ -77,8 +67,7 @@ export function createAccountChangeStore(database: Database): AccountChangeStore
           await record(tx, userId, { kind: 'account_updated', caller })
           return 'updated'
         })
-        if (outcome !== 'updated') return outcome
-        return (await (sessionId === undefined ? find(userId) : findFor({ userId, sessionId })))?.account
+        return outcome === 'updated' ? (await find(userId))?.account : outcome
       } catch (error) {
         if (constraintOf(error) === 'users_username_key') return 'username_taken'
         throw error
@@ -118,12 +107,6 @@ export function createAccountChangeStore(database: Database): AccountChangeStore
         return ended
       }),
   }
-}
-
-/** The same condition for a statement that is put together elsewhere. */
-function isOwn(userId: number, sessionId: string) {
-  return sql`EXISTS (
-    SELECT FROM sessions own WHERE own.id = ${sessionId} AND own.user_id = ${userId} AND own.revoked_at IS NULL)`
 }
 
 /** Who is left in the record of an account that is gone. */

@@ -22,7 +22,7 @@ function accountBy(identifier: Identifier): string {
 
 /** The same for a sign-in, which an address leads only to an account that works; those that wait for it are another matter. */
 export function accountToSignInBy(identifier: Identifier): string {
-  if (!('emailKey' in identifier || 'nameOrEmailKey' in identifier)) return accountBy(identifier)
+  if ('usernameKey' in identifier) return accountBy(identifier)
   return `SELECT * FROM (${accountBy(identifier)}) a
     WHERE username_key = $1 OR email_verified_at IS NOT NULL OR activated_at IS NOT NULL`
 }

@@ -1,4 +1,4 @@
-import type { Answer, Ask, Tokens } from './server.ts'
+import type { Answer, Ask, Party, Tokens } from './server.ts'
 
 /** A granted or refused answer of which the client read no more than its status, because its connection was cut. */
 export interface Unread {
@@ -63,8 +63,8 @@ export interface Subject {
   restart?(replica: number, sendAll: () => void): Promise<void>
   /** The database loses what this session committed since that moment, at most so many commits, never the first. */
   failOver?(at: number, since: number, commits: number): Promise<void>
-  /** How many replays by the thief the server has a record of. */
-  recordedReplays?(): Promise<number>
+  /** How many replays inside the grace the server has a record of, by whose request it took for one. */
+  recordedReplays?(): Promise<Readonly<Record<Party, number>>>
   /** The schedule is over. */
   end(): Promise<void>
 }

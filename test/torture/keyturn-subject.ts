@@ -124,7 +124,11 @@ export function subjectOf({ stage, seat, account, replicas, rows, deaths, inTurn
       before.splice(index + 1)
       await rows.restore(sessionId, state.row, agedTo - state.at)
     },
-    recordedReplays: () => rows.countReplays(sessionId, 'thief'),
+    async recordedReplays() {
+      const of = (party: Party) => rows.countReplays(sessionId, party)
+      const [client, thief] = await Promise.all([of('client'), of('thief')])
+      return { client, thief }
+    },
     async end() {
       if (sessionId === '') return
       deaths.end()

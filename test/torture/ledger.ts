@@ -14,8 +14,10 @@ export interface Ledger {
   readonly falseLogout: string | undefined
   /** Requests of the client that came inside the grace after a sibling had moved on. */
   readonly delayed: { readonly asked: number; readonly lost: number }
-  /** Requests of the thief that were answered inside the grace after somebody else had moved on. */
-  readonly thiefReplays: number
+  /** Answers to tokens that had been exchanged before, inside the grace. */
+  readonly replays: Readonly<Record<Party, number>>
+  /** Those of the thief that came in the moment of the first exchange: which of the two was first, no answer tells. */
+  readonly crossings: number
   readonly theft: TheftEnding
   signedIn(tokens: Tokens, at: number): void
   answered(ask: Ask, answer: Answer | Unread, at: number): void
@@ -43,7 +45,8 @@ export function createLedger(world: World, lives: Lives): Ledger {
   let lastRotation = 0
   let isLoggedOut = false
   let refused: string | undefined
-  let [refreshes, failOvers, restarts, asked, lost, thiefReplays] = [0, 0, 0, 0, 0, 0]
+  let [refreshes, failOvers, restarts, lost, crossings] = [0, 0, 0, 0, 0]
+  const replays = { client: 0, thief: 0 }
   /** Since a double use outside the grace: the generation it was at, and how far both got since. */
   let stretch: { readonly first: number; readonly failOvers: number } | undefined
   let isDoublyUsed = false
@@ -88,8 +91,8 @@ export function createLedger(world: World, lives: Lives): Ledger {
   function granted({ party, refresh }: Ask, next: string | undefined, at: number): void {
     const isRepeated = exchanged.has(refresh)
     if (isRepeated && isInGrace(at)) {
-      if (party === 'client') asked += 1
-      else thiefReplays += 1
+      replays[party] += 1
+      if (party === 'thief' && exchanged.get(refresh) === at) crossings += 1
     }
     const generation = next === undefined ? (generations.get(refresh) ?? 0) + 1 : generationOf(next, refresh)
     judgeDoubleUse(party, refresh, generation, at)
@@ -107,7 +110,6 @@ export function createLedger(world: World, lives: Lives): Ledger {
     if (isLoggedOut || refused !== undefined || isOver(at)) return
     refused = code
     if (party !== 'client' || !exchanged.has(refresh) || !isInGrace(at)) return
-    asked += 1
     lost += 1
   }
 
@@ -125,10 +127,11 @@ export function createLedger(world: World, lives: Lives): Ledger {
       return refused
     },
     get delayed() {
-      return { asked, lost }
+      return { asked: replays.client + lost, lost }
     },
-    get thiefReplays() {
-      return thiefReplays
+    replays,
+    get crossings() {
+      return crossings
     },
     get theft() {
       if (longest >= GENERATIONS_MAX) return 'held on'

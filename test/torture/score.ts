@@ -1,6 +1,7 @@
 import { FAMILIES, KEYED, KEYLESS, LOSSY, ROBBED } from './families.ts'
 import type { Family } from './kinds.ts'
-import type { TheftEnding } from './ledger.ts'
+import type { Ledger, TheftEnding } from './ledger.ts'
+import type { Party } from './server.ts'
 import type { Trial } from './trial.ts'
 
 /** What came of the schedules of one family. */
@@ -50,13 +51,13 @@ export function createScore(): Score {
   }
 
   function addTheft(score: FamilyScore, { ledger, recordedReplays }: Trial): string | undefined {
-    const { theft, thiefReplays } = ledger
+    const { theft, replays } = ledger
     score.thefts[theft] = (score.thefts[theft] ?? 0) + 1
-    score.replays.answered += thiefReplays
-    const missing = recordedReplays === undefined ? 0 : Math.max(0, thiefReplays - recordedReplays)
+    score.replays.answered += replays.thief
+    const missing = recordedReplays === undefined ? 0 : unrecorded(ledger, recordedReplays)
     score.replays.missing += missing
     if (recordedReplays !== undefined)
-      score.replays.recorded = (score.replays.recorded ?? 0) + Math.min(thiefReplays, recordedReplays)
+      score.replays.recorded = (score.replays.recorded ?? 0) + replays.thief - missing
     if (theft === 'held on') return 'a thief held on'
     return missing > 0 ? 'a replay inside the grace left no event' : undefined
   }
@@ -81,6 +82,16 @@ export function createScore(): Score {
       if (what !== undefined) findings.push({ what, replay: `${trial.family}:${trial.n}` })
     },
   }
+}
+
+/**
+ * Replays of the thief without an event. Where both asked in one moment the server may have taken the client for the
+ * second: the event may then stand under either of them, and what both did is held against all that is recorded.
+ */
+function unrecorded({ replays, crossings }: Ledger, recorded: Readonly<Record<Party, number>>): number {
+  const ofThief = replays.thief - recorded.thief
+  const ofBoth = replays.thief + replays.client - recorded.thief - recorded.client
+  return Math.max(0, ofThief - crossings, Math.min(ofThief, ofBoth))
 }
 
 function emptyScore(): FamilyScore {

@@ -5,6 +5,7 @@ import type { Ledger } from './ledger.ts'
 import { createLedger } from './ledger.ts'
 import { drive } from './run.ts'
 import type { Schedule } from './schedule.ts'
+import type { Party } from './server.ts'
 import { stage } from './staged.ts'
 import { createWorld } from './world.ts'
 
@@ -17,7 +18,7 @@ export interface Trial {
   readonly schedule: Schedule
   readonly ledger: Ledger
   /** What the server has a record of, where it can tell. */
-  readonly recordedReplays: number | undefined
+  readonly recordedReplays: Readonly<Record<Party, number>> | undefined
   readonly log: readonly string[]
 }
 

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import { v4 as uuidV4 } from 'uuid'
+import { createDoorkeeper } from './doorkeeper.ts'
 import type { Account, Bearer, JwtSigner, RevokedSessions, SeenGenerations } from './ports.ts'
 import type { ProfileRules } from './profile.ts'
 import { createRecent } from './recent.ts'
@@ -77,6 +78,8 @@ export interface AccessTokenNeeds {
 /** A token is shorter-lived by up to this share, at random, so that clients do not all come back at once. */
 const TTL_JITTER = 0.05
 const REMEMBERED_MAX = 10_000
+/** Sightings of tokens, of which one is kept in full when it comes for the second time. */
+const SIGHTINGS = 2 ** 15
 /** A token of ours is far below this; whatever is longer is not worth decoding. */
 const TOKEN_MAX_LENGTH = 4096
 const TOKEN_FORM = /^[\w-]+\.[\w-]+\.[\w-]+$/
@@ -90,11 +93,12 @@ const OWN_SUFFIX = /,"own":"([A-Za-z0-9_-]{22})"\}$/
  * alone is not obeyed here: `own`, the last claim, is a MAC under a server secret over the JSON text of all the
  * claims before it. Not one of them can be changed by a service that holds the shared secret.
  *
- * Tokens found good are remembered in a bounded map; expiry and revocation are checked on every use all the same.
+ * Tokens found good twice are remembered in a bounded map; expiry and revocation are checked on every use all the same.
  */
 export function createAccessTokens(needs: AccessTokenNeeds): AccessTokens {
   const { jwt, keys, revoked, seen, now, random, longestTtlSeconds = needs.ttlSeconds } = needs
   const remembered = createRecent<{ readonly token: string; readonly claims: AccessClaims }>(REMEMBERED_MAX)
+  const hasComeBefore = createDoorkeeper(SIGHTINGS)
 
   function alive(claims: AccessClaims): AccessClaims | undefined {
     if (claims.exp * 1000 <= now() || revoked.has(claims.sid)) return undefined
@@ -150,7 +154,7 @@ export function createAccessTokens(needs: AccessTokenNeeds): AccessTokens {
       const payload = Buffer.from(encoded, 'base64url').toString()
       if (!isOwn(keys, payload) || !jwt.verify(token)) return undefined
       const claims = JSON.parse(payload) as AccessClaims
-      remembered.set(signatureEnd, { token, claims })
+      if (hasComeBefore(signatureEnd)) remembered.set(signatureEnd, { token, claims })
       return alive(claims)
     },
 

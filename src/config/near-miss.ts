@@ -27,6 +27,8 @@ function nearest(name: string, candidates: readonly string[]): string | undefine
 
 function isNear(name: string, ours: string): boolean {
   if (name.replaceAll('_', '') === ours.replaceAll('_', '')) return true
+  // Two slips at most: told by the lengths nearly always, and a start compares thousands of pairs.
+  if (Math.abs(name.length - ours.length) > 2) return false
   const [words, meant] = [name.split('_'), ours.split('_')]
   if (words.length !== meant.length) return distance(name, ours) === 1
   const slips = meant.map((word, index) => distance(word, words[index] ?? ''))

@@ -3,6 +3,7 @@ import { drizzle } from 'drizzle-orm/node-postgres'
 import type { ClientBase, PoolClient } from 'pg'
 import { AuthError } from '../core/errors.ts'
 import { CountedPool } from './counted-pool.ts'
+import { socketByName } from './name-lookup.ts'
 import { createLineage } from './origin.ts'
 
 /** The pool, and Drizzle over it. Hot paths hand the pool their prepared statements, the rest goes by Drizzle. */
@@ -53,6 +54,7 @@ export function openDatabase({
     idleTimeoutMillis: 30_000,
     maxLifetimeSeconds: 1800,
     keepAlive: true,
+    stream: socketByName,
     application_name: 'keyturn',
     async onConnect(client: ClientBase) {
       const isAdmitted = await lineage.admits(client)

@@ -1,4 +1,5 @@
 import { Client } from 'pg'
+import { socketByName } from './name-lookup.ts'
 
 /** A way for replicas to tell each other, through the database, that there is something new to read there. */
 export interface Notices {
@@ -53,6 +54,7 @@ export function openNotices(options: NoticesOptions): Notices {
       connectionTimeoutMillis: 2000,
       query_timeout: 2000,
       keepAlive: true,
+      stream: socketByName,
       application_name: 'keyturn listener',
     })
     let isOver = false

@@ -14,6 +14,7 @@ import { observe } from './observe.ts'
 import { oldPrimaryFaults } from './old-primary-faults.ts'
 import { postgresFaults } from './postgres-faults.ts'
 import { replicaFaults } from './replica-faults.ts'
+import { resolverFaults } from './resolver-faults.ts'
 import { restoreFaults } from './restore-faults.ts'
 import { slotFaults } from './slot-faults.ts'
 import { stormFaults } from './storm-faults.ts'
@@ -26,6 +27,7 @@ const FAULTS: readonly Fault[] = [
   ...postgresFaults,
   ...slotFaults,
   ...networkFaults,
+  ...resolverFaults,
   ...manyFaults,
   ...failovers,
   ...oldPrimaryFaults,

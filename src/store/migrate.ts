@@ -27,7 +27,7 @@ export async function migrate(
   try {
     await takeTurn(client)
     const before = await countApplied(client)
-    await applyPending(drizzle(client), { migrationsFolder })
+    await applyWhenFree(client, migrationsFolder)
     return { applied: (await countApplied(client)) - before }
   } catch (error) {
     throw explain(error, client, migrationsFolder)
@@ -81,8 +81,24 @@ async function takeTurn(client: pg.Client): Promise<void> {
   // A role's own statement_timeout is meant for requests, not for DDL or for waiting one's turn.
   await client.query(`set statement_timeout = 0; set lock_timeout = '30s'`)
   await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
-  // DDL that waits for one long transaction makes every later query wait behind it.
-  await client.query(`set lock_timeout = '5s'`)
+  await client.query(`set lock_timeout = '${LOCK_WITHIN_MS}ms'`)
+}
+
+/** DDL that waits for one long transaction makes every later query wait behind it; those of requests give up after a second. */
+const LOCK_WITHIN_MS = 500
+const BETWEEN_TRIES_MS = 1000
+const FREE_WITHIN_MS = 30_000
+
+async function applyWhenFree(client: pg.Client, migrationsFolder: string): Promise<void> {
+  const patience = AbortSignal.timeout(FREE_WITHIN_MS)
+  for (;;) {
+    try {
+      return await applyPending(drizzle(client), { migrationsFolder })
+    } catch (error) {
+      if (patience.aborted || codeOf(causeOf(error)) !== '55P03') throw error
+      await pause(BETWEEN_TRIES_MS)
+    }
+  }
 }
 
 async function countApplied(client: pg.Client): Promise<number> {
@@ -105,7 +121,7 @@ function isSilence(error: unknown): boolean {
 }
 
 function explain(error: unknown, client: pg.Client, migrationsFolder = MIGRATIONS): Error {
-  const cause = error instanceof DrizzleQueryError ? error.cause : error
+  const cause = causeOf(error)
   const code = codeOf(cause)
   const message = cause instanceof Error ? cause.message : String(cause)
   const where = client.host.startsWith('/') ? client.host : `${client.host}:${client.port}`
@@ -129,7 +145,7 @@ function explain(error: unknown, client: pg.Client, migrationsFolder = MIGRATION
     case '55P03':
       return say(
         `the database "${client.database}" is busy: another Keyturn has been migrating it for 30 s, or another ` +
-          'session held a table for 5 s. Nothing was changed: start again when it has finished',
+          'session has held a table for so long. Nothing was changed: start again when it has finished',
       )
   }
   if (message.includes('_journal.json')) return say(`there are no migrations in ${migrationsFolder}`)
@@ -138,6 +154,10 @@ function explain(error: unknown, client: pg.Client, migrationsFolder = MIGRATION
     `the database "${client.database}" at ${where} could not be migrated: ${message}` +
       `${code === undefined ? '' : ` (SQLSTATE ${code})`}${statement}`,
   )
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof DrizzleQueryError ? error.cause : error
 }
 
 function codeOf(error: unknown): string | undefined {

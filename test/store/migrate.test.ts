@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream'
 import { inspect } from 'node:util'
 import t from 'tap'
 import { migrate } from '../../src/store/migrate.ts'
+import { until } from '../helpers/keys.ts'
 import type { Teardown } from '../helpers/postgres.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
@@ -53,6 +54,44 @@ t.test(
     t.strictSame(await migrate(url, await folderOf('create table a (n int)')), { applied: 1 })
   },
 )
+
+t.test('a migration that is killed half-way leaves nothing, and the next one applies it', async (t) => {
+  const { url, pool } = await createTestDatabase(t, 'template1')
+  const killed = migrate(url, await folderOf('create table a (n int)', 'select pg_sleep(60)'))
+  killed.catch(() => undefined)
+  await until('it is in the middle', async () => {
+    const { rowCount } = await pool.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and application_name = 'keyturn migrate' and wait_event = 'PgSleep'`,
+    )
+    return rowCount === 1
+  })
+  await t.rejects(killed)
+  t.strictSame((await pool.query(`select to_regclass('a') as a`)).rows, [{ a: null }])
+  t.strictSame(await migrate(url, await folderOf('create table a (n int)')), { applied: 1 })
+})
+
+t.test('a migration that has to wait for a long transaction lets requests pass meanwhile', async (t) => {
+  const { url, pool } = await createTestDatabase(t, 'template1')
+  await migrate(url, await folderOf('create table a (n int)'))
+  const reader = await pool.connect()
+  await reader.query('begin; select * from a')
+  const migrating = migrate(url, await folderOf('create table a (n int)', 'alter table a add column m int'))
+  const isWaiting = `select from pg_stat_activity
+    where datname = current_database() and application_name = 'keyturn migrate' and wait_event_type = 'Lock'`
+  const request = await pool.connect()
+  await request.query(`set lock_timeout = '1s'`)
+  let behind = 0
+  await until('requests came while it waited', async () => {
+    if ((await pool.query(isWaiting)).rowCount === 1) behind += 1
+    await request.query('select * from a')
+    return behind >= 2
+  })
+  await reader.query('commit')
+  t.strictSame(await migrating, { applied: 1 })
+  reader.release()
+  request.release()
+})
 
 t.test('a wrong database, user, port or URL is named, and the password never is', async (t) => {
   const { url } = await createTestDatabase(t, 'template1')

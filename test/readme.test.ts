@@ -13,6 +13,7 @@ import { describeSettings } from '../src/config.ts'
 import { EVENTS } from '../src/core/events.ts'
 import { WORDS } from '../src/dialects/canonical/errors.ts'
 import { readExposition } from './helpers/observed.ts'
+import { keepPrinted } from './helpers/run-log.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const README = join(ROOT, 'README.md')
@@ -348,6 +349,7 @@ async function startService(t: Tap): Promise<Service> {
     }
     await rm(area, { recursive: true, force: true })
   })
+  keepPrinted(child.stdout)
   const output = await untilPrinted(child, /curl -s \S+ -d username=demo -d password=\S+\n/)
   const kept: { jwtSecret: string } = JSON.parse(readFileSync(join(dataDir, 'development.json'), 'utf8'))
   const url = /^ {2}Service +(\S+)$/m.exec(output)?.[1] ?? ''

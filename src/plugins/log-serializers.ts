@@ -29,11 +29,14 @@ function withoutQuoted(words: string): string {
 
 /** The same fields where, as nearly always, none but `err` is an error. */
 function withoutErrors(fields: object): object {
-  const isStray = ([name, value]: [string, unknown]) => name !== 'err' && value instanceof Error
-  const all = Object.entries(fields)
-  if (!all.some(isStray)) return fields
+  // `err` has its serializer.
+  const isStray = (name: string, value: unknown) => name !== 'err' && value instanceof Error
+  if (!Object.values(fields).some((value) => isStray('', value))) return fields
   return Object.fromEntries(
-    all.map((field) => [field[0], isStray(field) ? describeError(field[1], 0) : field[1]]),
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      isStray(name, value) ? describeError(value, 0) : value,
+    ]),
   )
 }
 

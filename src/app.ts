@@ -14,7 +14,7 @@ import { limits } from './limits.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { bcryptPoolPlugin } from './plugins/bcrypt-pool.ts'
 import { bodies } from './plugins/bodies.ts'
-import { clientErrors } from './plugins/client-errors.ts'
+import { clientErrors, lastWordsPlugin } from './plugins/client-errors.ts'
 import { commonPasswordsPlugin } from './plugins/common-passwords.ts'
 import { connectionsPlugin } from './plugins/connections.ts'
 import { databasePlugin } from './plugins/database.ts'
@@ -103,6 +103,7 @@ export async function buildApp(
   await app.register(connectionsPlugin)
   await app.register(unknownPathsPlugin)
   await app.register(requestLogPlugin)
+  await app.register(lastWordsPlugin)
   await app.register(securityHeadersPlugin)
   await app.register(framingPlugin)
   if (config.corsOrigins.length > 0) {

@@ -195,6 +195,18 @@ t.test('the core cannot spell HTTP or SQL, not even in a comment', async (t) => 
   t.strictSame(faults, [])
 })
 
+t.test(
+  'no text is taken for SQL, and names of tables for none but the sweep, which lists its own',
+  async (t) => {
+    const takers = sources.filter(({ code }) => /\bsql\s*\.\s*(?:raw|identifier)\b/.test(code))
+    t.strictSame(
+      takers.map(({ path }) => path),
+      ['store/sweep.ts'],
+    )
+    t.notOk(sources.some(({ code }) => /\bsql\s*\.\s*raw\b/.test(code)))
+  },
+)
+
 t.test('files are short, or listed with a reason', async (t) => {
   const faults = sources.flatMap(({ path, text }) => {
     const lines = text.split('\n').length - 1

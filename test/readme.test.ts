@@ -13,6 +13,7 @@ import { describeSettings } from '../src/config.ts'
 import { EVENTS } from '../src/core/events.ts'
 import { WORDS } from '../src/dialects/canonical/errors.ts'
 import { readExposition } from './helpers/observed.ts'
+import { keepPrinted } from './helpers/run-log.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const README = join(ROOT, 'README.md')
@@ -145,11 +146,6 @@ t.test('the examples of README.md do what they say, one after the other', async 
         [],
         'set in the code',
       )
-      t.strictSame(
-        [...listed].filter((name) => !written.has(name) && !ELSEWHERE.has(name)),
-        [],
-        'named in the README',
-      )
       const { access } = await signIn(service)
       const seen = new Set<string>()
       const origin = { origin: 'http://127.0.0.1', 'access-control-request-method': 'POST' }
@@ -167,6 +163,31 @@ t.test('the examples of README.md do what they say, one after the other', async 
         [...seen].filter((name) => !listed.has(name) && !TRANSPORT.has(name)),
         [],
         'seen in an answer',
+      )
+      const asked = new Set(
+        [
+          ...(/^.*\|\n<!-- end -->/m.exec(readme.split('<!-- headers:')[1] ?? '')?.[0] ?? '').matchAll(
+            /`([\w-]+)`/g,
+          ),
+        ].map(([, name = '']) => name.toLowerCase()),
+      )
+      const read = headersReadInCode()
+      t.ok(asked.size > 3 && read.size > 10, 'there are headers of requests to look at')
+      t.strictSame(
+        [...asked].filter((name) => !read.has(name)),
+        [],
+        'the last four are read',
+      )
+      t.strictSame(
+        [...read].filter((name) => !asked.has(name) && !OF_EVERY_CLIENT.has(name)),
+        [],
+        'and nothing else is, but what every client sends',
+      )
+      const known = [written, seen, asked, BY_CORS_PLUGIN]
+      t.strictSame(
+        [...listed].filter((name) => !known.some((names) => names.has(name))),
+        [],
+        'named in the README',
       )
     },
   )
@@ -234,10 +255,12 @@ const TRANSPORT = new Set([
   ...['content-type', 'content-length', 'date', 'connection', 'keep-alive', 'transfer-encoding', 'location'],
   ...['accept-ranges', 'last-modified'],
 ])
-/** Set by the CORS plugin, set by a name without a dash, or read from requests and never set. */
-const ELSEWHERE = new Set([
-  ...['access-control-allow-origin', 'access-control-expose-headers', 'ratelimit'],
-  ...['authorization', 'idempotency-key', 'traceparent'],
+/** Its own code has their names. */
+const BY_CORS_PLUGIN = new Set(['access-control-allow-origin', 'access-control-expose-headers'])
+/** What clients, browsers above all, send of themselves. */
+const OF_EVERY_CLIENT = new Set([
+  ...['host', 'origin', 'cookie', 'accept', 'accept-encoding', 'user-agent', 'if-none-match'],
+  ...['content-type', 'content-encoding', 'sec-fetch-site', 'access-control-request-method'],
 ])
 
 function filesIn(directory: string): string[] {
@@ -260,6 +283,21 @@ function headersInCode(): Set<string> {
       const keys = [...text.matchAll(/'([a-z]+(?:-[a-z]+)+)':/g)]
       const lines = [...text.matchAll(/['`]([A-Z]\w+(?:-\w+)+): /g)]
       return [...calls, ...objects, ...keys, ...lines].map(([, name = '']) => name.toLowerCase())
+    })
+  return new Set(names)
+}
+
+/** Names of headers of requests that the service looks at. */
+function headersReadInCode(): Set<string> {
+  const names = filesIn('src')
+    .filter((file) => /^src\/(plugins|dialects|pages)\//.test(file) && !file.endsWith('multipart.ts'))
+    .flatMap((file) => {
+      const text = readFileSync(join(ROOT, file), 'utf8')
+      const direct = [...text.matchAll(/(?<!-)\bheaders(?:\.(?=[a-z]+\b[^(])|\[')([a-z]+(?:-[a-z]+)*)/g)]
+      const taken = [...text.matchAll(/\{([^{}]*)\} = (?:\w+\.)?headers\b/g)].flatMap(([, inside = '']) => [
+        ...inside.matchAll(/(?:^|,)\s*'?([a-z]+(?:-[a-z]+)*)/g),
+      ])
+      return [...direct, ...taken].map(([, name = '']) => name)
     })
   return new Set(names)
 }
@@ -348,6 +386,7 @@ async function startService(t: Tap): Promise<Service> {
     }
     await rm(area, { recursive: true, force: true })
   })
+  keepPrinted(child.stdout)
   const output = await untilPrinted(child, /curl -s \S+ -d username=demo -d password=\S+\n/)
   const kept: { jwtSecret: string } = JSON.parse(readFileSync(join(dataDir, 'development.json'), 'utf8'))
   const url = /^ {2}Service +(\S+)$/m.exec(output)?.[1] ?? ''

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyInstance, FastifyServerOptions } from 'fastify'
+import fp from 'fastify-plugin'
 import { problemOf } from './problem.ts'
 import type { Refuse } from './refusal.ts'
 import { refusal } from './refusal.ts'
@@ -29,27 +30,67 @@ export function clientErrors(refuse: Refuse): ClientErrorHandlers {
       return refuse(refusal('bad_request'), request, reply)
     },
     clientErrorHandler(this: FastifyInstance, error, socket) {
-      const answered = answerAndClose(error, socket)
-      if (answered !== undefined) this.requestLog.unread({ ...answered, method: '', reason: error.code })
+      if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+      const status = isOtherVersion(error) ? 505 : (STATUS_OF.get(error.code) ?? 400)
+      // Answers have no other mark than their order: this one must not pass for that of a request before.
+      this.connections.whenAnswered(socket, (broken) => this.sayLast(socket, status, error.code, broken))
     },
   }
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Refuses what a connection brought last, writes its line, and ends the connection. */
+    sayLast(
+      socket: Socket,
+      status: number,
+      reason: string,
+      broken: FastifyReply | undefined,
+      method?: string,
+    ): void
+  }
+}
+
+/** What Node would answer itself, without an id and without a line in the log: another `Expect`, and CONNECT. */
+export const lastWordsPlugin = fp(
+  async (app) => {
+    app.decorate('sayLast', (socket, status, reason, broken, method = '') => {
+      // It has its answer, and that answer its line: whatever was wrong with the rest of its body.
+      if (!socket.writable || broken?.raw.headersSent) return void socket.destroySoon()
+      const requestId = broken?.request.id ?? randomUUID()
+      socket.end(refusalText(status, requestId))
+      if (broken === undefined) app.requestLog.unread({ requestId, method, status, reason })
+      else app.requestLog.broken(broken, status, reason)
+    })
+    app.server.on('checkExpectation', ({ method = '' }, response) => {
+      const requestId = randomUUID()
+      const { type, body } = problemOf(417, requestId)
+      const own = { 'content-type': type, 'content-length': Buffer.byteLength(body) }
+      response.writeHead(417, { ...headersOf(requestId), ...own })
+      response.end(method === 'HEAD' ? undefined : body)
+      app.requestLog.unread({ requestId, method, status: 417, reason: 'EXPECT' })
+    })
+    app.server.on('connect', (_request, socket: Socket) => {
+      socket.on('error', () => undefined)
+      app.connections.whenAnswered(socket, () => {
+        app.sayLast(socket, 400, 'CONNECT', undefined, 'CONNECT')
+        socket.destroySoon()
+      })
+    })
+  },
+  { name: 'last-words', dependencies: ['connections', 'request-log'] },
+)
 
 /** Node has one code for a version it does not know and for a line that does not end where it should: that is a 400. */
 function isOtherVersion({ code, message }: ConnectionError): boolean {
   return code === 'HPE_INVALID_VERSION' && message.endsWith('Invalid HTTP version')
 }
 
-function answerAndClose(
-  error: ConnectionError,
-  socket: Socket,
-): { readonly requestId: string; readonly status: number } | undefined {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return undefined
-  }
-  const status = isOtherVersion(error) ? 505 : (STATUS_OF.get(error.code) ?? 400)
-  const requestId = randomUUID()
+function headersOf(requestId: string): Record<string, string> {
+  return { connection: 'close', 'cache-control': 'no-store', 'x-request-id': requestId, ...SECURITY_HEADERS }
+}
+
+function refusalText(status: number, requestId: string): string {
   const { type, body } = problemOf(status, requestId)
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
@@ -60,6 +101,5 @@ function answerAndClose(
     `X-Request-Id: ${requestId}`,
     ...Object.entries(SECURITY_HEADERS).map(([name, value]) => `${name}: ${value}`),
   ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
-  return { requestId, status }
+  return `${head.join('\r\n')}\r\n\r\n${body}`
 }

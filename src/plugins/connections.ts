@@ -11,6 +11,11 @@ declare module 'fastify' {
 export interface Connections {
   /** Calls back for each answer whose client hung up before it was written. */
   onAbandoned(tell: (reply: FastifyReply) => void): void
+  /**
+   * For a connection that cannot be read any further: calls back once every request that came whole has its answer, with
+   * the reply to the one whose body broke off, where there is one.
+   */
+  whenAnswered(socket: Socket, then: (broken: FastifyReply | undefined) => void): void
 }
 
 /**
@@ -41,6 +46,10 @@ interface Line {
   readonly unanswered: Set<FastifyReply>
   /** Begin the requests that wait their turn, in the order in which they came. */
   readonly waiting: (() => void)[]
+  /** Of the request that came last, until it is both whole and answered. */
+  last: FastifyReply | undefined
+  /** Looks whether it may say the last word of the connection. */
+  atLast: (() => void) | undefined
 }
 
 export interface ConnectionsPluginOptions {
@@ -62,11 +71,31 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
       onAbandoned(tell) {
         tellAbandoned = tell
       },
+      whenAnswered(socket, then) {
+        const line = lines.get(socket)
+        // Node tells of each piece of what it cannot read.
+        if (line?.atLast !== undefined) return
+        const broken = line?.last?.request.raw.complete === false ? line.last : undefined
+        if (line === undefined) return then(undefined)
+        line.atLast = () => {
+          for (const reply of line.unanswered) if (reply !== broken) return
+          line.atLast = () => undefined
+          then(broken)
+        }
+        line.atLast()
+      },
     } satisfies Connections)
 
     app.server.on('connection', (socket) => void open(socket))
     function open(socket: Socket): Line {
-      const line: Line = { brought: 0, working: 0, unanswered: new Set(), waiting: [] }
+      const line: Line = {
+        brought: 0,
+        working: 0,
+        unanswered: new Set(),
+        waiting: [],
+        last: undefined,
+        atLast: undefined,
+      }
       lines.set(socket, line)
       socket.once('close', () => {
         lines.delete(socket)
@@ -85,6 +114,7 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
       line.brought += 1
       if (line.brought >= REQUESTS_MAX) reply.raw.shouldKeepAlive = false
       line.unanswered.add(reply)
+      line.last = reply
       if (line.working < AT_ONCE) {
         line.working += 1
         done()
@@ -98,6 +128,8 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
         const next = line.waiting.shift()
         if (next === undefined) line.working -= 1
         else next()
+        if (line.last === reply && reply.request.raw.complete) line.last = undefined
+        line.atLast?.()
       }
       done()
     })

@@ -5,9 +5,12 @@ import { problemOf } from './problem.ts'
 /** RFC 9112, 3.2, and RFC 3986, 3.2.2: a name, an IPv4 address or an IP literal, with a port or without, or nothing. */
 const HOST = /^(?:\[[\da-zA-Z:.~_%-]+\]|(?:[\w\-.~!$&'()*+,;=]|%[\da-fA-F]{2})*)(?::\d*)?$/
 
+/** As many as other servers take; of more than two thousand Node would leave out the last ones without a word. */
+const HEADERS_MAX = 100
+
 /**
  * Refuses what two servers in a row could read as different requests: more than one Host or none that is valid (RFC
- * 9112, 3.2), a transfer coding other than chunked (6.1), a version that is not spoken here. The connection ends with it.
+ * 9112, 3.2), a transfer coding other than chunked (6.1), a version that is not spoken here, more headers than it reads. The connection ends with it.
  */
 export const framingPlugin = fp(
   async (app) => {
@@ -41,6 +44,7 @@ function faultOf(
   isHost: (host: string) => boolean,
 ): number {
   if (httpVersion !== '1.1' && httpVersion !== '1.0') return 505
+  if (rawHeaders.length > 2 * HEADERS_MAX) return 431
   let hosts = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? ''

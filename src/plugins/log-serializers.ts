@@ -8,16 +8,43 @@ export const logSerializers: NonNullable<Logger['serializers']> = {
   err: (error) => describeError(error, 0),
 }
 
+/**
+ * What a line is handed, without what pino would make of it: for want of words it takes those of the error, it writes
+ * out an error that stands under another name than `err` with all that Postgres put into it, and Fastify's own words
+ * have the URL between quotes, tokens and all.
+ */
+export function sayPlainly([fields, words, ...rest]: readonly unknown[]): unknown[] {
+  if (typeof fields === 'string') return [withoutQuoted(fields), words, ...rest]
+  if (fields instanceof Error) return [{ err: fields }, 'an error']
+  if (typeof fields !== 'object' || fields === null) return [fields, words, ...rest]
+  const { err }: { err?: unknown } = fields
+  const isOfError = err instanceof Error && (words === undefined || words === err.message)
+  const text = typeof words === 'string' ? withoutQuoted(words) : words
+  return [withoutErrors(fields), isOfError ? 'an error' : text, ...rest]
+}
+
+function withoutQuoted(words: string): string {
+  return words.includes('"') ? words.replace(/".*"/s, '"…"') : words
+}
+
+/** The same fields where, as nearly always, none but `err` is an error. */
+function withoutErrors(fields: object): object {
+  // `err` has its serializer.
+  const isStray = (name: string, value: unknown) => name !== 'err' && value instanceof Error
+  if (!Object.values(fields).some((value) => isStray('', value))) return fields
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      isStray(name, value) ? describeError(value, 0) : value,
+    ]),
+  )
+}
+
 const CAUSES_SHOWN = 3
-/** Messages of these are ours or the engine's and quote no input; any other may hold what a user sent. */
-const PLAIN_ERRORS = new Set([
-  'AuthError',
-  'StoreError',
-  'MailError',
-  'TypeError',
-  'RangeError',
-  'ReferenceError',
-])
+/** Messages of these are ours and quote no input; any other may hold what a user sent. */
+const OUR_ERRORS = new Set(['AuthError', 'StoreError', 'MailError'])
+/** Of the engine's messages, which quote names and values, as much as says what kind of mistake it was. */
+const PLAIN_BEGINNING = /^Cannot (?:read|set) properties of (?:undefined|null)/
 
 interface DescribedError extends Record<string, unknown> {
   readonly type: string
@@ -29,20 +56,28 @@ function describeError(error: unknown, depth: number): DescribedError {
   if (!(error instanceof Error)) {
     return {
       type: typeof error,
-      message: depth > 0 && typeof error === 'string' ? error : 'not an error',
+      message: 'not an error',
       stack: '',
     }
   }
+  const { name, message, cause } = error
   const code: unknown = 'code' in error ? error.code : undefined
+  const isOurs = OUR_ERRORS.has(name)
   return {
-    type: error.name,
-    message: PLAIN_ERRORS.has(error.name) ? error.message : 'not shown, for it may quote a request',
-    code,
+    type: name,
+    message: isOurs ? message : (PLAIN_BEGINNING.exec(message)?.[0] ?? NOT_SHOWN),
+    ...(typeof code === 'string' && PLAIN_CODE.test(code) && { code }),
     stack: framesOf(error).join(' | '),
-    ...(error.cause !== undefined &&
-      depth < CAUSES_SHOWN && { cause: describeError(error.cause, depth + 1) }),
+    ...(cause !== undefined &&
+      depth < CAUSES_SHOWN && {
+        // What an AuthError was caused by is told by a code, as the store has it.
+        cause: isOurs && typeof cause === 'string' ? { message: cause } : describeError(cause, depth + 1),
+      }),
   }
 }
+
+const NOT_SHOWN = 'not shown, for it may quote a request'
+const PLAIN_CODE = /^[\w-]{1,60}$/
 
 /** The stack without the message before it, some lines of which may look like those of a stack. */
 function framesOf({ stack = '', message }: Error): string[] {

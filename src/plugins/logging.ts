@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger, FastifyServerOptions } from 'fastify'
 import { LogController } from 'fastify'
-import { logSerializers } from './log-serializers.ts'
+import { logSerializers, sayPlainly } from './log-serializers.ts'
 
 type Logging = Required<
   Pick<FastifyServerOptions, 'logger' | 'logController' | 'genReqId' | 'childLoggerFactory'>
@@ -10,7 +10,16 @@ type Logging = Required<
 /** What Fastify is told of the log: the lines of requests are ours (`request-log.ts`), and so are their ids. */
 export function logging(level: string, logTo: { write(line: string): void } | undefined): Logging {
   return {
-    logger: level !== 'silent' && { level, serializers: logSerializers, ...(logTo && { stream: logTo }) },
+    logger: level !== 'silent' && {
+      level,
+      serializers: logSerializers,
+      hooks: {
+        logMethod(said, method) {
+          Reflect.apply(method, this, sayPlainly(said))
+        },
+      },
+      ...(logTo && { stream: logTo }),
+    },
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: () => randomUUID(),
     childLoggerFactory,

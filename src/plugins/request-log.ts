@@ -28,6 +28,8 @@ export interface RequestLog {
     readonly status: number
     readonly reason?: string
   }): void
+  /** What broke off in its body was answered so, past its own reply. */
+  broken(reply: FastifyReply, status: number, reason: string): void
 }
 
 /** Of nginx, for a client that hung up: there is no status that says so. */
@@ -59,21 +61,21 @@ export const requestLogPlugin = fp(
     app.decorateRequest('isLogged', false)
     app.decorateRequest('securityEvents', null)
 
-    app.connections.onAbandoned((reply) => end(reply.request, reply, true))
+    app.connections.onAbandoned((reply) => end(reply.request, reply, CLIENT_CLOSED))
     app.addHook('onResponse', (request, reply, done) => {
-      end(request, reply, false)
+      end(request, reply, reply.statusCode)
       done()
     })
     app.addHook('onRequest', (request, reply, done) => {
       reply.header('x-request-id', request.id)
       done()
     })
-    function end(request: FastifyRequest, reply: FastifyReply, aborted: boolean): void {
+    function end(request: FastifyRequest, reply: FastifyReply, status: number, reason?: string): void {
       if (request.isLogged) return
       request.isLogged = true
       const { method } = request
       const route = request.routeOptions.url
-      const status = aborted ? CLIENT_CLOSED : reply.statusCode
+      const aborted = status === CLIENT_CLOSED
       const ms = reply.elapsedTime
       count({ method, route, status, aborted, ms })
       if (request.refused !== null) {
@@ -89,6 +91,7 @@ export const requestLogPlugin = fp(
         ms: Math.round(ms * 10) / 10,
         ...whoAndWhy(request),
         ...(aborted && { aborted }),
+        ...(reason !== undefined && { reason }),
       }
       const { code, error } = request.refused ?? {}
       if (code === 'internal_error') app.log.error({ ...line, err: error }, 'a defect')
@@ -98,6 +101,7 @@ export const requestLogPlugin = fp(
     app.decorate('requestLog', {
       unread({ requestId, method, status, reason }) {
         count({ method, route: undefined, status, aborted: false, ms: 0 })
+        refusals.of({ code: 'bad_request' }).add()
         app.log.info({
           request_id: requestId,
           method,
@@ -107,6 +111,10 @@ export const requestLogPlugin = fp(
           code: 'bad_request',
           ...(reason !== undefined && { reason }),
         })
+      },
+      broken(reply, status, reason) {
+        reply.request.refused = { code: 'bad_request', error: undefined }
+        end(reply.request, reply, status, reason)
       },
     } satisfies RequestLog)
   },

@@ -100,7 +100,8 @@ t.test('H29, H30: every other method is one 405 with Allow, at every kind of pat
     )
     t.same(statusesIn(text), [405], `${method} with a body`)
   }
-  t.equal(await send('CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n'), '', 'closed')
+  const tunnel = await send('CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n')
+  t.same(statusesIn(tunnel), [400], 'CONNECT, and it is closed')
 })
 
 t.test('H26: what two readers could read in two ways is refused, and the connection ends', async (t) => {
@@ -328,8 +329,10 @@ t.test('every answer tells browsers to be careful, and no cache to keep it', asy
       'GET /docs',
       'GET /errors/not_found',
       'GET /verify-email?token=x',
+      'CONNECT localhost:1',
     ].map((line) => send(`${line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)),
   )
+  answers.push(await send(LIVE.replace('\r\n\r\n', '\r\nExpect: more\r\n\r\n')))
   for (const text of answers) isCareful(t, text)
 })
 

@@ -234,6 +234,72 @@ t.test('N2: whatever Postgres refuses, at whichever route, nobody is told what i
   t.equal((await get(`${url}/user`, access)).status, 200, 'the pool is as good as before')
 })
 
+t.test('N2, N6: however an error comes into the log, nothing that it quotes does', async (t) => {
+  const word = 'quoted-by-an-error-0123456789'
+  const lines: string[] = []
+  const world = {
+    now: Date.now,
+    random: Math.random,
+    logTo: { write: (line: string) => void lines.push(line) },
+  }
+  const app = await buildTestApp(service.config, { world })
+  t.teardown(() => app.close())
+  const refused = Object.assign(new Error(`Key (email)=(${word})`), {
+    code: '23505',
+    detail: `Key (email)=(${word}) already exists.`,
+    params: [word],
+  })
+  const nested = new Error(word, { cause: new Error(word, { cause: refused }) })
+  const thrown: Readonly<Record<string, () => unknown>> = {
+    'by Postgres': () => Promise.reject(refused),
+    'as a cause': () => Promise.reject(nested),
+    'as a cause that is a text': () => Promise.reject(new Error('x', { cause: word })),
+    'with a code that is more than one': () =>
+      Promise.reject(Object.assign(new Error(word), { code: { word } })),
+    'by the engine, of a value': () => Reflect.apply(Array.prototype.map, [1], [word]),
+    'by the engine, of a name': () => Reflect.get(JSON.parse('[]'), 0)[word],
+    'by Node, of an argument': () => Buffer.from('a', JSON.parse(`"${word}"`)),
+    'as no error': () => Promise.reject(word),
+  }
+  for (const [what, burst] of Object.entries(thrown))
+    app.get(`/throws/${encodeURIComponent(what)}`, async () => burst())
+  app.get('/twice', (_request, reply) => {
+    reply.send({})
+    reply.send({})
+  })
+  app.get('/raw', (_request, reply) => {
+    reply.raw.writeHead(200)
+    reply.raw.write('{}')
+    reply.send({})
+  })
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  for (const what of Object.keys(thrown)) {
+    const answer = await get(`${url}/throws/${encodeURIComponent(encodeURIComponent(what))}`)
+    t.equal(answer.status, 500, what)
+    t.notOk(JSON.stringify(answer.body).includes(word), what)
+  }
+  t.equal((await get(`${url}/twice?token=${word}`)).status, 200)
+  await get(`${url}/raw?token=${word}`).catch(() => undefined)
+  for (const error of [refused, nested]) {
+    app.log.warn(error)
+    app.log.warn({ err: error })
+    app.log.warn({ err: error }, error.message)
+    app.log.warn({ error }, 'under another name')
+  }
+  app.log.warn({ err: new TypeError('x') }, 'the last one')
+  while (!lines.some((line) => line.includes('the last one')))
+    await new Promise((resolve) => setImmediate(resolve))
+  const logged = lines.join('')
+  t.match(logged, /a defect/)
+  t.match(logged, /already sent/, "with Fastify's own words")
+  t.match(logged, /"error":\{"type":"Error".*"code":"23505"/, 'while operators learn what it was')
+  t.match(logged, /"message":"Cannot read properties of undefined"/)
+  t.same(
+    lines.filter((line) => line.includes(word)),
+    [],
+  )
+})
+
 /** Any port, for that of the inspector may be taken on this machine. */
 const INSPECTED = { PATH: process.env['PATH'], NODE_OPTIONS: '--inspect-port=0' }
 

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { until } from '../helpers/keys.ts'
+import { keepPrinted } from '../helpers/run-log.ts'
 
 /** A replica as it runs anywhere: a process of its own, that we know by its port and its signals. */
 export interface ReplicaProcess {
@@ -39,6 +40,7 @@ export async function startReplica(
   const url = `http://127.0.0.1:${port}`
   let printed = ''
   let isTold = false
+  keepPrinted(child.stdout)
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text) => {
       printed = (printed + text).slice(-OUTPUT_MAX)

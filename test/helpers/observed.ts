@@ -6,6 +6,7 @@ import { plain } from '../../tools/plain.mjs'
 import type { Settings } from './app.ts'
 import type { Teardown } from './postgres.ts'
 import { createTestDatabase } from './postgres.ts'
+import { keepPrinted } from './run-log.ts'
 
 /** A line that takes longer, on a machine however busy, is never written. */
 const LINE_WITHIN_MS = 30_000
@@ -40,6 +41,7 @@ export async function startObserved(t: Teardown, settings: Settings = {}): Promi
   const lines: string[] = []
   const { stdout } = child
   if (stdout === null) throw new Error('the child has no output')
+  keepPrinted(stdout)
   const reader = createInterface({ input: stdout }).on('line', (line) => lines.push(line))
   const [{ url, metrics }] = await once(child, 'message')
   async function lineWith(words: string): Promise<Record<string, unknown>> {

@@ -11,6 +11,7 @@ import { get, post } from './client.ts'
 import { freePort } from './free-port.ts'
 import { directory, newSecret, replaceFile, until } from './keys.ts'
 import { createTestDatabase } from './postgres.ts'
+import { keepPrinted } from './run-log.ts'
 
 interface Replica {
   readonly process: ChildProcess
@@ -37,6 +38,7 @@ async function startReplica(t: Test, settings: Record<string, string>): Promise<
   let printed = ''
   const url = await new Promise<string>((resolve, reject) => {
     child.once('exit', () => reject(new Error(`a replica ended: ${printed}`)))
+    keepPrinted(child.stdout)
     child.stdout.setEncoding('utf8').on('data', (text) => {
       printed += text
       const [, address] = /Docs +(http:\S+)\/docs/.exec(printed) ?? []

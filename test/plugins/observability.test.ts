@@ -135,6 +135,52 @@ t.test('bytes that are no request, and a client that hangs up, have their one li
   const id = /X-Request-Id: (\S+)/.exec(answer)?.[1] ?? ''
   t.match(await service.lineOf(id), { route: 'unknown', status: 400, code: 'bad_request', reason: /^HPE_/ })
 
+  const all = async (bytes: string) => {
+    let text = ''
+    for await (const chunk of (await dial(bytes)).setEncoding('utf8')) text += chunk
+    const ids = [...text.matchAll(/^X-Request-Id: (\S+)\r$/gim)].map(([, each = '']) => each)
+    return { statuses: [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status)), ids }
+  }
+  const live = 'GET /health/live HTTP/1.1\r\nHost: x\r\n'
+  const chunked = (line: string) =>
+    `${line} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n`
+  for (const [bytes, expected] of [
+    [`${live}Expect: more\r\n\r\n`, [[417, 'GET', 'unknown']]],
+    ['CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n', [[400, 'CONNECT', 'unknown']]],
+    [chunked('POST /token'), [[400, 'POST', '/token']]],
+    [chunked('PUT /user'), [[401, 'PUT', '/user']]],
+    // Answers are told apart by their order alone: the request before has its own.
+    [
+      `${live.replace('/live', '/ready')}\r\nhunter2\r\n\r\n`,
+      [
+        [200, 'GET', '/health/ready'],
+        [400, '', 'unknown'],
+      ],
+    ],
+    [
+      `${live.replace('/live', '/ready')}\r\n${chunked('POST /token')}`,
+      [
+        [200, 'GET', '/health/ready'],
+        [400, 'POST', '/token'],
+      ],
+    ],
+  ] as const) {
+    const before = service.lines.length
+    const { statuses, ids } = await all(bytes)
+    t.same(
+      statuses,
+      expected.map(([status]) => status),
+      bytes,
+    )
+    const lines = await Promise.all(ids.map((each) => service.lineOf(each)))
+    t.same(
+      lines.map(({ status, method, route }) => [status, method, route]),
+      expected,
+    )
+    await service.lineOf((await get(`${service.url}/health/live`)).headers.get('x-request-id'))
+    t.equal(service.lines.length, before + expected.length + 1, 'one line for each')
+  }
+
   const foreign = randomUUID()
   const socket = await dial(`GET /waits HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: ${foreign}\r\n\r\n`)
   while ((await get(`${service.url}/waiting`)).body['waiting'] !== 1);

@@ -140,10 +140,13 @@ t.test('the log shows an error by its name, its code and its stack, never by a t
     new Error(hostile),
     new Error('ours', { cause: new Error(hostile) }),
     new SyntaxError(hostile),
+    // As [1].map(text) has it.
+    new TypeError('hunter2 is not a function'),
+    new TypeError("Cannot read properties of undefined (reading 'hunter2')"),
     hostile,
   ]
   for (const error of errors) t.notMatch(show(error), /hunter2/)
-  t.match(show(new TypeError('x is not a function')), /x is not a function/)
+  t.match(show(new TypeError("Cannot read properties of null (reading 'x')")), /properties of null"/)
   t.match(show(new Error('hidden')), /failure\.test\.ts/, 'and says where')
 })
 

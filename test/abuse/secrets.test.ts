@@ -21,6 +21,7 @@ import {
 import { buildTestApp, startApp } from '../helpers/app.ts'
 import { bearer, get, send } from '../helpers/client.ts'
 import { connectTo, readAll } from '../helpers/raw.ts'
+import { until } from '../helpers/until.ts'
 
 /** Group N of abuse-cases.md, as far as it is about what gets out; tools/leaks.mjs asks the same of every log of the run. */
 
@@ -126,7 +127,7 @@ t.test('N1: a token in a path or a query stands in no answer and no log', async 
       path,
     )
   }
-  while (lines.length < 8) await new Promise((resolve) => setImmediate(resolve))
+  await until('each request has its line', () => lines.length >= 8)
   t.notMatch(lines.join(''), secret)
   const kept = readFileSync(join(runLog(), `${process.pid}.log`), 'utf8')
   t.match(kept, /secrets\.test\.ts:\d+.*verify-email/, 'which is kept for the end of the run')
@@ -244,9 +245,7 @@ function printedBy(t: Test, child: ChildProcessByStdio<Writable | null, Readable
     stream.setEncoding('utf8').on('data', (text) => (printed += text))
   return {
     printed: () => printed,
-    async until(word: string): Promise<void> {
-      while (!printed.includes(word)) await new Promise((resolve) => setTimeout(resolve, 10))
-    },
+    untilPrinted: (word: string) => until(`"${word}" is printed`, () => printed.includes(word)),
   }
 }
 
@@ -280,10 +279,10 @@ t.test(
       env: INSPECTED,
     })
     const control = printedBy(t, other)
-    await control.until('up')
+    await control.untilPrinted('up')
     child.kill('SIGUSR1')
     other.kill('SIGUSR1')
-    await control.until('Debugger listening')
+    await control.untilPrinted('Debugger listening')
     for (let round = 0; round < 10; round += 1) {
       child.kill('SIGUSR1')
       await new Promise((resolve) => setTimeout(resolve, 20))

@@ -3,7 +3,7 @@ import t from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { signedIn, somebody, tokensOf } from '../helpers/accounts.ts'
 import { startApp, testConfig } from '../helpers/app.ts'
-import { bearer, get, post } from '../helpers/client.ts'
+import { bearer, get, post, untilReady } from '../helpers/client.ts'
 import { gateTo } from '../helpers/gate.ts'
 import { startLogging } from '../helpers/logging-replica.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -138,7 +138,7 @@ t.test(
       t.equal((await get(`${url}/check-auth-status`, access)).status, 200)
     }
     gate.open()
-    while ((await get(`${url}/health/ready`)).status !== 200);
+    await untilReady(url)
   },
 )
 

@@ -7,6 +7,7 @@ import { startApp } from '../helpers/app.ts'
 import type { Answer } from '../helpers/client.ts'
 import { get, post } from '../helpers/client.ts'
 import { countUpdates } from '../helpers/store.ts'
+import { until } from '../helpers/until.ts'
 
 /** Refreshes, with an Idempotency-Key where one is given. */
 function refresh(service: TestApp, token: string, key?: string): Promise<Answer> {
@@ -27,13 +28,12 @@ async function age(service: TestApp, seconds: number): Promise<void> {
 
 /** Until the note of a seen generation has been written. */
 async function untilSeen(service: TestApp, generation: number): Promise<void> {
-  for (;;) {
+  await until(`generation ${generation} is noted`, async () => {
     const { rows } = await service.app.database.pool.query<{ seen: number }>(
       'SELECT max(seen_generation) AS seen FROM sessions',
     )
-    if ((rows[0]?.seen ?? -1) >= generation) return
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+    return (rows[0]?.seen ?? -1) >= generation
+  })
 }
 
 const outcomeOf = (answer: Answer) => answer.headers.get('keyturn-refresh')

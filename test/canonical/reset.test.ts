@@ -18,7 +18,7 @@ import {
 } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
-import { bearer, ENCODINGS, get, post, untilAnswered } from '../helpers/client.ts'
+import { bearer, ENCODINGS, get, post, untilAnswered, untilRefused } from '../helpers/client.ts'
 
 const LINK_INVALID = { status: 400, body: { code: 'link_invalid' } }
 const FRESH = 'an entirely new pass phrase'
@@ -29,12 +29,6 @@ function reset(service: TestApp, token: string, password = FRESH) {
 
 function trySignIn(service: TestApp, { username }: Person, password: string) {
   return post(`${service.url}/token`, { username, password })
-}
-
-async function untilRefused(service: TestApp, access: string): Promise<void> {
-  while ((await get(`${service.url}/check-auth-status`, access)).status !== 401) {
-    await new Promise((resolve) => setImmediate(resolve))
-  }
 }
 
 t.test(

@@ -173,9 +173,17 @@ t.test('the theft is committed although the request is refused', async (t) => {
   const service = await startApp(t)
   const first = await signedIn(service)
   const second = tokensOf(await refresh(service, first.refresh))
-  await refresh(service, second.refresh)
+  const third = tokensOf(await refresh(service, second.refresh))
   await age(service, 60)
   t.equal((await refresh(service, first.refresh)).status, 401)
+  for (const { access, refresh: token } of [second, third]) {
+    t.match(
+      await refresh(service, token),
+      { status: 401, body: { code: 'session_revoked' } },
+      'whoever has it',
+    )
+    t.equal((await get(`${service.url}/check-auth-status`, access)).status, 401)
+  }
   const { rows } = await service.app.database.pool.query(
     `SELECT s.revoked_reason, e.kind FROM sessions s JOIN events e ON e.session_id = s.id AND e.kind = 'refresh_theft'`,
   )

@@ -221,7 +221,7 @@ t.test('what is in flight when the signal comes is answered, and then the proces
   for (const { socket, received } of connections) {
     // The connection is one that is kept alive: it has had an answer before.
     socket.write(LIVE)
-    while (!received().includes('"live"')) await once(socket, 'data')
+    await until('it is answered', () => received().includes('"live"'))
     socket.write(
       `POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
     )

@@ -14,6 +14,7 @@ import { plain } from '../tools/plain.mjs'
 import { TEST_SECRETS } from './helpers/app.ts'
 import { createTestDatabase } from './helpers/postgres.ts'
 import { keepPrinted } from './helpers/run-log.ts'
+import { until } from './helpers/until.ts'
 
 interface Started {
   readonly process: ChildProcess
@@ -90,7 +91,7 @@ async function processesIn(directory: string): Promise<string[]> {
 }
 
 async function untilNothingRunsIn(directory: string): Promise<void> {
-  while ((await processesIn(directory)).length > 0) await new Promise((resolve) => setImmediate(resolve))
+  await until('no process is left', async () => (await processesIn(directory)).length === 0)
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -220,13 +221,13 @@ t.test('what is in flight when the signal comes is answered, and then the proces
   for (const { socket, received } of connections) {
     // The connection is one that is kept alive: it has had an answer before.
     socket.write(LIVE)
-    while (!received().includes('"live"')) await once(socket, 'data')
+    await until('it is answered', () => received().includes('"live"'))
     socket.write(
       `POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
     )
   }
   const counted = async () => (await service.pool.query('SELECT count FROM counters')).rows[0]?.count
-  while ((await counted()) !== 2);
+  await until('both are at work', async () => (await counted()) === 2)
   const end = await ended(service.process, () => service.process.kill('SIGTERM'))
   t.same(end.exit, [0, null])
   t.ok(end.ms < 12_000, `after ${Math.round(end.ms)} ms`)
@@ -306,7 +307,7 @@ t.test('SIGHUP has the keys read again where they come from a file, and nothing 
   const read = async () => (await fetch(new URL('/metrics', service.url))).text()
   t.match(await read(), /key_reloads_total\{outcome="done"\} 0/)
   service.process.kill('SIGHUP')
-  while (!/key_reloads_total\{outcome="done"\} 1/.test(await read()));
+  await until('they are read', async () => /key_reloads_total\{outcome="done"\} 1/.test(await read()))
   t.equal(service.process.exitCode, null)
 })
 

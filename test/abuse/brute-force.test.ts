@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createWindows } from '../../src/plugins/windows.ts'
+import { createWindows, windowsOf } from '../../src/plugins/windows.ts'
 import {
   letters,
   register,
@@ -216,6 +216,17 @@ t.test(
     t.same(windows.hit('guesser'), { count: 1, endsInMs: 1000 }, 'to the millisecond')
     now = -50_000
     t.same(windows.hit('guesser'), { count: 1, endsInMs: 1000 }, 'a clock that is set back locks nobody out')
+
+    const limit = windowsOf(60, 1000, () => 0)
+    for (const flood of ['first', 'second']) {
+      limit.hit('guesser')
+      for (let other = 1; other < 50_000; other += 1) limit.hit(`${flood} ${other}`)
+    }
+    t.same(
+      limit.hit('guesser').count,
+      3,
+      'there is room for 50,000, and who came twice outlives who came once',
+    )
   },
 )
 

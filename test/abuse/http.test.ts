@@ -8,6 +8,7 @@ import { startApp } from '../helpers/app.ts'
 import { bearer, ENCODINGS, post, untilAnswered } from '../helpers/client.ts'
 import { connectTo, pipeline, rawPost, readAll, statusesIn } from '../helpers/raw.ts'
 import { beginElsewhere, untilWaiting } from '../helpers/store.ts'
+import { until } from '../helpers/until.ts'
 
 /** Groups H and F of abuse-cases.md, as far as test/plugins/bodies.test.ts and client-errors.test.ts do not ask for it. */
 
@@ -159,11 +160,10 @@ t.test('H34: a thousand who leave in the middle leave nothing behind', async (t)
     await new Promise((resolve) => setImmediate(resolve))
     socket.resetAndDestroy()
   }
-  while ((await connections()) > before) await new Promise((resolve) => setImmediate(resolve))
+  await until('every connection is gone', async () => (await connections()) <= before)
   t.same(warnings, [], 'no listener is left')
   t.equal((await fetch(`${service.url}/user`, { headers: bearer(access) })).status, 200)
-  while (pool.idleCount < pool.totalCount || pool.waitingCount > 0)
-    await new Promise((resolve) => setImmediate(resolve))
+  await until('the pool is whole', () => pool.idleCount === pool.totalCount && pool.waitingCount === 0)
   t.ok(pool.totalCount <= service.config.databasePoolMax)
   const { status } = await untilAnswered(() => post(`${service.url}/token`, credentials(somebody())))
   t.equal(status, 401, 'and nobody waits for them')

@@ -20,12 +20,16 @@ import {
 } from '../helpers/accounts.ts'
 import { buildTestApp, startApp } from '../helpers/app.ts'
 import { bearer, get, send } from '../helpers/client.ts'
+import type { OpenApi } from '../helpers/fuzz-requests.ts'
 import { connectTo, readAll } from '../helpers/raw.ts'
+import { until } from '../helpers/until.ts'
 
 /** Group N of abuse-cases.md, as far as it is about what gets out; tools/leaks.mjs asks the same of every log of the run. */
 
+const DIALECTS = ['simplejwt', 'authtoken', 'signup', 'knox'] as const
 const SERVICE_CLIENT = { id: 'billing', secret: 'not-for-logs-0123456789abcdefghijklmnop' }
 const service = await startApp(t, {
+  DIALECTS: `canonical=/,${DIALECTS.map((name) => `${name}=/${name}`).join()}`,
   EMAIL_VERIFICATION: 'optional',
   SERVICE_CLIENTS: `${SERVICE_CLIENT.id}:${SERVICE_CLIENT.secret}`,
 })
@@ -126,7 +130,7 @@ t.test('N1: a token in a path or a query stands in no answer and no log', async 
       path,
     )
   }
-  while (lines.length < 8) await new Promise((resolve) => setImmediate(resolve))
+  await until('each request has its line', () => lines.length >= 8)
   t.notMatch(lines.join(''), secret)
   const kept = readFileSync(join(runLog(), `${process.pid}.log`), 'utf8')
   t.match(kept, /secrets\.test\.ts:\d+.*verify-email/, 'which is kept for the end of the run')
@@ -165,7 +169,7 @@ t.test('N2: whatever Postgres refuses, at whichever route, nobody is told what i
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
 
   const { username, email, password } = person
-  const own = { headers: bearer(access) }
+  const known = { headers: bearer(access) }
   const basic = {
     headers: {
       authorization: `Basic ${Buffer.from(`${SERVICE_CLIENT.id}:${SERVICE_CLIENT.secret}`).toString('base64')}`,
@@ -181,26 +185,52 @@ t.test('N2: whatever Postgres refuses, at whichever route, nobody is told what i
     ['POST', '/token', { grant_type: 'refresh_token', refresh_token: refresh }],
     ['POST', '/refresh', { refresh }],
     ['POST', '/logout', { refresh }],
-    ['POST', '/logout', {}, own],
-    ['POST', '/logoutall', {}, own],
-    ['GET', '/sessions', {}, own],
-    ['DELETE', `/sessions/${session}`, {}, own],
-    ['GET', '/user', {}, own],
-    ['PUT', '/user', { username }, own],
-    ['PATCH', '/user', { first_name: 'Ada' }, own],
-    ['DELETE', '/user', { password }, own],
-    ['POST', '/user/widgets', { a: 'document' }, own],
-    ['GET', '/user/widgets', {}, own],
-    ['GET', '/user/events', {}, own],
-    ['POST', '/change-password', { current_password: password, new_password: fresh }, own],
-    ['POST', '/change-email', { email: somebody().email, password }, own],
+    ['POST', '/logout', {}, known],
+    ['POST', '/logoutall', {}, known],
+    ['GET', '/sessions', {}, known],
+    ['DELETE', `/sessions/${session}`, {}, known],
+    ['GET', '/user', {}, known],
+    ['PUT', '/user', { username }, known],
+    ['PATCH', '/user', { first_name: 'Ada' }, known],
+    ['DELETE', '/user', { password }, known],
+    ['POST', '/user/widgets', { a: 'document' }, known],
+    ['GET', '/user/widgets', {}, known],
+    ['GET', '/user/events', {}, known],
+    ['POST', '/change-password', { current_password: password, new_password: fresh }, known],
+    ['POST', '/change-email', { email: somebody().email, password }, known],
     ['POST', '/confirm-email', { token: confirm }],
     ['POST', '/undo-email', { token: undo }],
     ['POST', '/request-reset', { email }],
     ['POST', '/reset', { token: reset, password: fresh }],
     ['POST', '/introspect', { token: refresh }, basic],
     ['POST', '/revoke', { token: refresh }, basic],
+    ['GET', '/dev/mailbox.json?to=nobody@example.org', {}],
+    ['POST', '/simplejwt/token', { username, password }],
+    ['POST', '/authtoken/login', { username, password }],
+    ['POST', '/signup/login', { username, password }],
+    ['POST', '/knox/login', { username, password }],
   ]
+  const { paths } = (await get(`${url}/openapi.json`)).body as unknown as OpenApi
+  const own = Object.entries(paths).filter(([path]) => !DIALECTS.some((name) => path.startsWith(`/${name}/`)))
+  const operations = own.flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  )
+  const asked = new Set(
+    routes.map(([method, path]) => `${method} ${path.replace(session, '{id}').replace(/\?.*/, '')}`),
+  )
+  t.same(
+    operations.filter((operation) => !asked.has(operation)),
+    [
+      'GET /health/live',
+      'GET /health/ready',
+      'GET /metrics',
+      'GET /revocations',
+      'GET /.well-known/jwks.json',
+      'GET /.well-known/oauth-authorization-server',
+      'GET /check-auth-status',
+    ],
+    'all but those that answer without the database, or tell of it',
+  )
   const bodies = new Map<string, Set<string>>()
   for (const [sqlState, status] of Object.entries(STATES)) {
     way.state.sqlState = sqlState
@@ -215,7 +245,7 @@ t.test('N2: whatever Postgres refuses, at whichever route, nobody is told what i
       t.equal(answer.status, status, what)
       t.equal(answer.headers.get('retry-after'), status === 503 ? '1' : null, what)
       const told = JSON.stringify({ ...answer.body, request_id: '' })
-      const shape = `${status} ${'error' in answer.body ? 'in the words of OAuth' : ''}`
+      const shape = `${status} in the words of ${'error' in answer.body ? 'OAuth' : path.split('/')[1]?.replace(/^(?!simplejwt|authtoken|signup|knox).*/, 'Keyturn')}`
       bodies.set(shape, (bodies.get(shape) ?? new Set()).add(told))
       t.notOk(
         [...QUOTED, sqlState, 'users_pkey', ...Object.values(person)].some((word) => told.includes(word)),
@@ -310,9 +340,7 @@ function printedBy(t: Test, child: ChildProcessByStdio<Writable | null, Readable
     stream.setEncoding('utf8').on('data', (text) => (printed += text))
   return {
     printed: () => printed,
-    async until(word: string): Promise<void> {
-      while (!printed.includes(word)) await new Promise((resolve) => setTimeout(resolve, 10))
-    },
+    untilPrinted: (word: string) => until(`"${word}" is printed`, () => printed.includes(word)),
   }
 }
 
@@ -346,10 +374,10 @@ t.test(
       env: INSPECTED,
     })
     const control = printedBy(t, other)
-    await control.until('up')
+    await control.untilPrinted('up')
     child.kill('SIGUSR1')
     other.kill('SIGUSR1')
-    await control.until('Debugger listening')
+    await control.untilPrinted('Debugger listening')
     for (let round = 0; round < 10; round += 1) {
       child.kill('SIGUSR1')
       await new Promise((resolve) => setTimeout(resolve, 20))

@@ -1,5 +1,4 @@
 import { Agent, request } from 'node:http'
-import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { register, resetToken, signedIn, signIn, tokensOf } from '../helpers/accounts.ts'
 import { startApp } from '../helpers/app.ts'
@@ -8,6 +7,7 @@ import { bearer, get, post, untilAnswered } from '../helpers/client.ts'
 import type { OpenApi } from '../helpers/fuzz-requests.ts'
 import { ask } from '../helpers/judge-answer.ts'
 import { changedByDeeds, everythingStored } from '../helpers/stored.ts'
+import { until } from '../helpers/until.ts'
 
 /** Groups B and C of abuse-cases.md, as far as no other test holds them: see README.md here. */
 
@@ -130,8 +130,10 @@ t.test(
     const successors = [...new Set(kinds)].filter((kind) => !/^503, again after \d+$/.test(kind))
     t.match(successors, [/^ktr_/])
     t.equal(successors.length, 1, 'and all of them are answered, with one successor')
-    while (pool.waitingCount > 0 || pool.idleCount !== pool.totalCount) await setImmediate()
-    t.pass('every connection came back')
+    await until(
+      'every connection came back',
+      () => pool.waitingCount === 0 && pool.idleCount === pool.totalCount,
+    )
   },
 )
 

@@ -1,9 +1,9 @@
 import { connect } from 'node:net'
 import t from 'tap'
 import { buildApp } from '../../src/app.ts'
-import { signedIn, somebody, tokensOf } from '../helpers/accounts.ts'
+import { resetToken, signedIn, somebody, tokensOf } from '../helpers/accounts.ts'
 import { startApp, testConfig } from '../helpers/app.ts'
-import { bearer, get, post } from '../helpers/client.ts'
+import { bearer, get, post, untilReady } from '../helpers/client.ts'
 import { gateTo } from '../helpers/gate.ts'
 import { startLogging } from '../helpers/logging-replica.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -138,12 +138,12 @@ t.test(
       t.equal((await get(`${url}/check-auth-status`, access)).status, 200)
     }
     gate.open()
-    while ((await get(`${url}/health/ready`)).status !== 200);
+    await untilReady(url)
   },
 )
 
 t.test('N12: each deed of an account is one event that says who, when, where and why', async (t) => {
-  const service = await startApp(t, { REFRESH_GRACE: '0s' })
+  const service = await startApp(t, { REFRESH_GRACE: '0s', RATE_LIMIT: 'on' })
   const { url } = service
   const { pool } = service.app.database
   const person = await signedIn(service)
@@ -166,24 +166,31 @@ t.test('N12: each deed of an account is one event that says who, when, where and
   const theft = await post(`${url}/refresh`, { refresh: person.refresh })
   t.match(theft, { status: 401 })
   await post(`${url}/token`, { username, password: fresh })
-  await post(`${url}/request-reset`, { email: person.email })
+  const token = await resetToken(service, person.email)
+  await post(`${url}/reset`, { token, password: 'one more pass phrase' })
+  const guesses: number[] = []
+  for (let guess = 0; guess < 11; guess += 1)
+    guesses.push((await post(`${url}/token`, { username, password: 'a wrong guess' })).status)
+  t.same(guesses, [...Array(10).fill(401), 429], 'the lock')
 
-  const kinds = [
-    'registered',
-    'email_verified',
-    'login',
-    'login_failed',
-    'password_changed',
-    'logout',
-    'refresh_theft',
-  ]
+  const counts = {
+    registered: 1,
+    email_verified: 1,
+    login: 3,
+    login_failed: 12,
+    password_changed: 1,
+    logout: 1,
+    refresh_theft: 1,
+    reset_requested: 1,
+    password_reset: 1,
+  }
   const { rows } = await pool.query<Record<string, unknown>>(
-    `SELECT e.*, e.user_id = (SELECT id FROM users WHERE username = $1) AS is_theirs FROM events e`,
+    `SELECT e.*, e.user_id = (SELECT id FROM users WHERE username = $1) AS is_theirs FROM events e ORDER BY at, id`,
     [username],
   )
-  for (const kind of kinds) {
+  for (const [kind, count] of Object.entries(counts)) {
     const found = rows.filter((row) => row['kind'] === kind)
-    t.equal(found.length, kind === 'login' ? 3 : 1, kind)
+    t.equal(found.length, count, kind)
     for (const row of found) {
       t.equal(row['is_theirs'], true, `${kind}: who`)
       t.ok(row['created_at'] ?? row['at'], `${kind}: when`)
@@ -191,6 +198,7 @@ t.test('N12: each deed of an account is one event that says who, when, where and
       t.equal(row['user_agent'], 'node', `${kind}: by what`)
     }
   }
-  t.match(rows.find((row) => row['kind'] === 'login_failed')?.['reason'], /^[a-z_]+$/, 'and why, by a code')
+  const reasons = rows.flatMap(({ kind, reason }) => (kind === 'login_failed' ? [reason] : []))
+  t.same(reasons, [...Array(11).fill('invalid_credentials'), 'rate_limited'], 'and why, by a code')
   t.notMatch(JSON.stringify(rows), /pass phrase|wrong guess|ktr_|eyJ/)
 })

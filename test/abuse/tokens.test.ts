@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose'
 import t from 'tap'
+import { createServerKeys } from '../../src/core/server-keys.ts'
 import {
   letterToken,
   register,
@@ -124,6 +125,30 @@ for (const algorithm of ['HS256', 'EdDSA'] as const) {
       const bodies = await Promise.all(bad.filter((each) => !each.includes('\t')).map(ask))
       t.equal(new Set(bodies.map(({ rest }) => rest)).size, 1)
     })
+
+    await t.test(
+      'A24, A28: not even one of our own is believed that is too long or lives too long',
+      async (t) => {
+        const { access } = await signedIn(service)
+        const { own: _, ...claims } = decodeJwt(access)
+        const keys = createServerKeys(service.config.serverSecrets)
+        const minted = (changes: Record<string, unknown>) => {
+          const unclosed = JSON.stringify({ ...claims, ...changes }).slice(0, -1)
+          const own = keys.macWithCurrent('own', unclosed, 16).toString('base64url')
+          return service.app.jwtSigner.sign(`${unclosed},"own":"${own}"}`)
+        }
+        const { iat = 0 } = claims
+        for (const good of [{}, { more: 'x'.repeat(1000) }, { exp: iat + service.config.accessTtlSeconds }])
+          t.equal((await status(service, minted(good))).status, 200, 'whoever mints these knows the form')
+        const bad = [
+          { more: 'x'.repeat(4000) },
+          { exp: iat + service.config.accessTtlSeconds + 1 },
+          { exp: iat + 315_360_000 },
+        ]
+        for (const each of bad)
+          t.match(await status(service, minted(each)), { status: 401, body: { code: 'invalid_token' } })
+      },
+    )
 
     await t.test('A44: a token anywhere but in the header is not seen', async (t) => {
       const { access } = await signedIn(service)

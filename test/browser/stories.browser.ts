@@ -7,6 +7,7 @@ import { signIn, somebody } from '../helpers/accounts.ts'
 import { bearer, get, post } from '../helpers/client.ts'
 import type { ReceivedMail, SmtpTestServer } from '../helpers/smtp.ts'
 import { createSmtpServer } from '../helpers/smtp.ts'
+import { until } from '../helpers/until.ts'
 import { openBrowser, openWindow, startReachable } from './chromium.ts'
 
 /** Where pictures go, for a person to look at; nowhere unless it is set. */
@@ -25,16 +26,14 @@ async function linkIn(smtp: SmtpTestServer, to: string, path: string): Promise<s
     [...(mail.html ?? '').matchAll(/href="([^"]+)"/g)].map(([, link = '']) =>
       link.replaceAll('&amp;', '&').replaceAll('&#38;', '&'),
     )
-  for (;;) {
+  return until(`a link to ${path}`, () => {
     const mail = smtp.mails.findLast(
       ({ recipients, ...each }) =>
         recipients.includes(to) &&
         links(each as ReceivedMail).some((link) => new URL(link).pathname === path),
     )
-    const link = mail && links(mail).find((each) => new URL(each).pathname === path)
-    if (link !== undefined) return link
-    await smtp.received(smtp.mails.length + 1)
-  }
+    return mail && links(mail).find((each) => new URL(each).pathname === path)
+  })
 }
 
 /** Looks at the page at every width and in both schemes: nothing may stick out, and all of it must be readable. */

@@ -12,7 +12,7 @@ import {
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
 import type { PostOptions } from '../helpers/client.ts'
-import { bearer, ENCODINGS, get, post } from '../helpers/client.ts'
+import { bearer, ENCODINGS, get, post, untilRefused } from '../helpers/client.ts'
 
 const LINK_INVALID = { status: 400, body: { code: 'link_invalid' } }
 const SUCCESS = { status: 200, body: { success: true } }
@@ -186,9 +186,7 @@ for (const when of ['before', 'after'] as const) {
     t.equal(await addressOf(service, person.username), person.email)
 
     t.equal((await post(`${service.url}/refresh`, { refresh: person.refresh })).status, 401)
-    while ((await get(`${replica.url}/check-auth-status`, person.access)).status !== 401) {
-      await new Promise((resolve) => setImmediate(resolve))
-    }
+    await untilRefused(replica, person.access)
     for (const identifier of [{ username: person.username }, { email: person.email }, { email }]) {
       const answer = await post(`${service.url}/token`, { ...identifier, password: person.password })
       t.equal(answer.status, 401, 'the password that was known works no more')

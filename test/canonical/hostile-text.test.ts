@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { keptForm } from '../../src/core/identity.ts'
-import { somebody } from '../helpers/accounts.ts'
+import { requestsAdmitted, somebody } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
 import type { Answer } from '../helpers/client.ts'
@@ -357,8 +357,7 @@ t.test(
       t.equal((await send('POST', `${service.url}/request-reset`, { email })).status, status, email)
     }
     // Whose a request is, is found out a moment later.
-    while ((await pool.query('SELECT FROM letter_requests LIMIT 1')).rowCount !== 0)
-      await new Promise((resolve) => setTimeout(resolve, 10))
+    await requestsAdmitted(service)
     const asked = await pool.query(`SELECT count(*)::int AS n FROM events WHERE kind = 'reset_requested'`)
     t.same(
       asked.rows,

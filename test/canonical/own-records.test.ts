@@ -4,7 +4,7 @@ import type { Person } from '../helpers/accounts.ts'
 import { register, signedIn, somebody, tokensOf } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
-import { bearer, get, post, send } from '../helpers/client.ts'
+import { bearer, get, post, send, untilRefused } from '../helpers/client.ts'
 
 const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:131.0) Gecko/20100101 Firefox/131.0'
 
@@ -69,9 +69,7 @@ t.test('ending a session ends that one, here and at the other replica', async (t
     body: { code: 'session_revoked' },
   })
   t.equal((await get(`${service.url}/user`, phone.access)).status, 401)
-  while ((await get(`${replica.url}/check-auth-status`, phone.access)).status !== 401) {
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+  await untilRefused(replica, phone.access)
   t.same(
     (await sessionsOf(service, desk.access)).map(({ current }) => current),
     [true],
@@ -139,7 +137,7 @@ t.test('events are paged, newest first, each once and none of anybody else', asy
     const { body } = await get(`${service.url}/user/events?${query}`, person.access)
     pages.push(body['events'] as Event[])
     next = body['next']
-  } while (next !== null)
+  } while (next !== null && pages.length < 10)
   t.same(
     pages.map(({ length }) => length),
     [3, 3, 3, 1],

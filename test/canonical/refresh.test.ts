@@ -7,6 +7,7 @@ import { startApp } from '../helpers/app.ts'
 import type { Answer } from '../helpers/client.ts'
 import { get, post } from '../helpers/client.ts'
 import { countUpdates } from '../helpers/store.ts'
+import { until } from '../helpers/until.ts'
 
 /** Refreshes, with an Idempotency-Key where one is given. */
 function refresh(service: TestApp, token: string, key?: string): Promise<Answer> {
@@ -27,13 +28,12 @@ async function age(service: TestApp, seconds: number): Promise<void> {
 
 /** Until the note of a seen generation has been written. */
 async function untilSeen(service: TestApp, generation: number): Promise<void> {
-  for (;;) {
+  await until(`generation ${generation} is noted`, async () => {
     const { rows } = await service.app.database.pool.query<{ seen: number }>(
       'SELECT max(seen_generation) AS seen FROM sessions',
     )
-    if ((rows[0]?.seen ?? -1) >= generation) return
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+    return (rows[0]?.seen ?? -1) >= generation
+  })
 }
 
 const outcomeOf = (answer: Answer) => answer.headers.get('keyturn-refresh')
@@ -173,9 +173,17 @@ t.test('the theft is committed although the request is refused', async (t) => {
   const service = await startApp(t)
   const first = await signedIn(service)
   const second = tokensOf(await refresh(service, first.refresh))
-  await refresh(service, second.refresh)
+  const third = tokensOf(await refresh(service, second.refresh))
   await age(service, 60)
   t.equal((await refresh(service, first.refresh)).status, 401)
+  for (const { access, refresh: token } of [second, third]) {
+    t.match(
+      await refresh(service, token),
+      { status: 401, body: { code: 'session_revoked' } },
+      'whoever has it',
+    )
+    t.equal((await get(`${service.url}/check-auth-status`, access)).status, 401)
+  }
   const { rows } = await service.app.database.pool.query(
     `SELECT s.revoked_reason, e.kind FROM sessions s JOIN events e ON e.session_id = s.id AND e.kind = 'refresh_theft'`,
   )

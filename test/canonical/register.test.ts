@@ -15,6 +15,7 @@ import {
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
 import { bearer, ENCODINGS, post, send, untilAnswered } from '../helpers/client.ts'
+import { until } from '../helpers/until.ts'
 
 const TAKEN = { status: 400, body: { errors: { username: ['A user with that username already exists.'] } } }
 
@@ -55,7 +56,7 @@ t.test('a client that lost the connection while its account was made may send th
     'POST /register HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n' +
       `Content-Length: ${body.length}\r\n\r\n${body}`,
   )
-  while ((await countOf(service, 'users')) === 0) await new Promise((resolve) => setImmediate(resolve))
+  await until('the account is there', async () => (await countOf(service, 'users')) > 0)
   // Whatever has been answered by now, it has not read a byte of it.
   lost.destroy()
   t.match(await signUp(service, person), { status: 201, body: { username: person.username } })

@@ -18,7 +18,7 @@ import {
 } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
-import { bearer, ENCODINGS, get, post, untilAnswered } from '../helpers/client.ts'
+import { bearer, ENCODINGS, get, post, untilAnswered, untilRefused } from '../helpers/client.ts'
 
 const LINK_INVALID = { status: 400, body: { code: 'link_invalid' } }
 const FRESH = 'an entirely new pass phrase'
@@ -29,12 +29,6 @@ function reset(service: TestApp, token: string, password = FRESH) {
 
 function trySignIn(service: TestApp, { username }: Person, password: string) {
   return post(`${service.url}/token`, { username, password })
-}
-
-async function untilRefused(service: TestApp, access: string): Promise<void> {
-  while ((await get(`${service.url}/check-auth-status`, access)).status !== 401) {
-    await new Promise((resolve) => setImmediate(resolve))
-  }
 }
 
 t.test(
@@ -73,12 +67,19 @@ t.test('a scanner that opens the link three times and asks for its head once use
   const service = await startApp(t)
   const person = await register(service)
   const token = await resetToken(service, person.email)
+  const waiting = somebody()
+  await post(`${service.url}/register`, { ...waiting })
+  const verify = await verificationToken(service, waiting.email)
   for (const method of ['GET', 'GET', 'HEAD', 'GET']) {
-    const page = await fetch(`${service.url}/reset?token=${token}`, { method })
-    t.equal(page.status, 200)
-    await page.text()
+    for (const path of [`/reset?token=${token}`, `/verify-email?token=${verify}`]) {
+      const page = await fetch(service.url + path, { method })
+      t.equal(page.status, 200)
+      await page.text()
+    }
   }
+  t.equal((await trySignIn(service, waiting, waiting.password)).status, 403, 'nothing is confirmed by it')
   t.equal((await reset(service, token)).status, 200)
+  t.equal((await post(`${service.url}/verify-email`, { token: verify })).status, 200)
 })
 
 t.test('of twenty that use one link at once, at two replicas, exactly one succeeds', async (t) => {

@@ -2,16 +2,14 @@ import t from 'tap'
 import { register, signedIn, signIn, somebody, tokensOf, verificationToken } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
-import { bearer, ENCODINGS, get, post, text } from '../helpers/client.ts'
+import { bearer, ENCODINGS, get, post, text, untilRefused } from '../helpers/client.ts'
 
 const GRACE_SECONDS = 1
 
 /** Answers until the session of the access token is refused, and says how long that took. */
 async function millisecondsUntilRefused(service: TestApp, access: string): Promise<number> {
   const started = performance.now()
-  while ((await get(`${service.url}/check-auth-status`, access)).status !== 401) {
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+  await untilRefused(service, access)
   return performance.now() - started
 }
 

@@ -3,7 +3,7 @@ import type { Person, Tokens } from '../helpers/accounts.ts'
 import { register, resetToken, signedIn, signIn, somebody } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
-import { bearer, ENCODINGS, get, post, send } from '../helpers/client.ts'
+import { bearer, ENCODINGS, get, post, send, untilRefused } from '../helpers/client.ts'
 import { createSmtpServer } from '../helpers/smtp.ts'
 
 type SignedIn = Person & Tokens
@@ -309,9 +309,7 @@ t.test('a deleted account is gone at once: tokens, links, name and address', asy
   for (const { access, refresh } of [person, elsewhere]) {
     t.equal((await get(`${service.url}/user`, access)).status, 401)
     for (const { url } of [service, replica]) {
-      while ((await get(`${url}/check-auth-status`, access)).status !== 401) {
-        await new Promise((resolve) => setImmediate(resolve))
-      }
+      await untilRefused({ url }, access)
       t.equal((await post(`${url}/refresh`, { refresh })).status, 401)
     }
   }

@@ -5,6 +5,7 @@ import { plain } from '../../tools/plain.mjs'
 import { bareEnvironment, keyturn, ROOT } from '../helpers/cli.ts'
 import { fillDjango } from '../helpers/django.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
+import { until } from '../helpers/until.ts'
 
 const USERS = 12_000
 
@@ -28,8 +29,7 @@ t.test(
       stdio: 'ignore',
     })
     const ended = once(first, 'exit')
-    while ((await count()) === 0 && first.exitCode === null)
-      await new Promise((resolve) => setTimeout(resolve, 2))
+    await until('the first are imported', async () => (await count()) > 0 || first.exitCode !== null)
     first.kill('SIGKILL')
     await ended
     const before = await count()

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { startApp } from '../helpers/app.ts'
 import { keyturn } from '../helpers/cli.ts'
-import { bearer, get, post, text } from '../helpers/client.ts'
+import { post, text, untilRefused } from '../helpers/client.ts'
 
 const PASSWORD = 'a cup of stars'
 
@@ -40,7 +40,7 @@ t.test('an operator makes an account, looks at it, stops it, and ends it', async
 
   await t.test('a new password ends the sessions, at every replica, and is told by mail', async (t) => {
     t.match(await json(['set-password', 'ada'], 'another cup of stars'), { id: created.id, sessions: 1 })
-    await untilRefused(service.url, text(first, 'access'))
+    await untilRefused(service, text(first, 'access'))
     t.match(await post(`${service.url}/refresh`, { refresh: text(first, 'refresh') }), {
       status: 401,
       body: { code: 'session_revoked' },
@@ -56,7 +56,7 @@ t.test('an operator makes an account, looks at it, stops it, and ends it', async
     const session = await signIn('another cup of stars')
     t.equal(session.status, 200)
     t.match(await json(['disable', 'ada']), { disabled: true, sessions: 1 })
-    await untilRefused(service.url, text(session, 'access'))
+    await untilRefused(service, text(session, 'access'))
     t.match(await signIn('another cup of stars'), { status: 403, body: { code: 'account_disabled' } })
     t.match(await keyturn(['users', 'disable', 'ada'], env), { code: 0, stdout: /disabled before/ })
     t.match(await keyturn(['users', 'set-password', 'ada'], env, PASSWORD), {
@@ -93,11 +93,3 @@ t.test('an operator makes an account, looks at it, stops it, and ends it', async
     t.match(await signIn('another cup of stars'), { status: 401 })
   })
 })
-
-async function untilRefused(url: string, access: string): Promise<void> {
-  const end = performance.now() + 10_000
-  while ((await get(`${url}/check-auth-status`, access)).status !== 401) {
-    if (performance.now() > end) throw new Error(`still good: ${Object.keys(bearer(access))}`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-}

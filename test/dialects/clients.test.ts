@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import t from 'tap'
 import { somebody } from '../helpers/accounts.ts'
+import { until } from '../helpers/until.ts'
 import { startAll } from './helpers.ts'
 
 type Fields = Readonly<Record<string, string>>
@@ -74,15 +75,10 @@ function dial(url: string, client: Client) {
   const { hostname, port, host } = new URL(url)
   const socket = connect(Number(port), hostname)
   let read = ''
-  let wake = () => {}
-  socket.setEncoding('utf8').on('data', (part: string) => {
-    read += part
-    wake()
-  })
-  socket.on('close', () => wake())
+  socket.setEncoding('utf8').on('data', (part: string) => (read += part))
 
-  async function answer(): Promise<Told> {
-    for (;;) {
+  function answer(): Promise<Told> {
+    return until('an answer', () => {
       const end = read.indexOf('\r\n\r\n')
       const length = Number(/^content-length: (\d+)/im.exec(read.slice(0, end))?.[1])
       if (end !== -1 && Buffer.byteLength(read.slice(end + 4)) >= length) {
@@ -94,10 +90,8 @@ function dial(url: string, client: Client) {
         return { status, body: JSON.parse(body) }
       }
       if (socket.destroyed) throw new Error('the connection was closed')
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-    }
+      return undefined
+    })
   }
 
   return {

@@ -4,6 +4,7 @@ import { letters, somebody } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
 import { bearer, ENCODINGS, get, post, send, text } from '../helpers/client.ts'
+import { until } from '../helpers/until.ts'
 
 const PREFIX = '/authentication/api'
 const PROFILE = { organizationType: 'NGO', organizationName: 'Rivers', country: 'ZA' }
@@ -15,12 +16,11 @@ async function start(t: Test, settings: Record<string, string> = {}) {
 
 /** The path of the link in the newest letter to the address that leads there; awaited, for the outbox comes later. */
 async function linkTo(service: TestApp, email: string, path: string): Promise<string> {
-  for (;;) {
+  return until(`a link to ${path}`, async () => {
     const links = (await letters(service, email)).flatMap((letter) => letter.links)
     const link = links.find((each) => new URL(each).pathname.startsWith(PREFIX + path))
-    if (link !== undefined) return new URL(link).pathname
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+    return link !== undefined && new URL(link).pathname
+  })
 }
 
 const open = (url: string, method = 'GET', headers: Record<string, string> = {}) =>

@@ -14,6 +14,7 @@ import { register, signIn, somebody } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
 import { bearer, post } from '../helpers/client.ts'
+import { until } from '../helpers/until.ts'
 
 const document = readFileSync(new URL('../../docs/forward-auth.md', import.meta.url), 'utf8')
 
@@ -272,10 +273,10 @@ for (const [name, version, wanted] of [
       }
       await rm(home, { recursive: true, force: true })
     })
-    while ((await fetch(`http://${proxy}`).catch(() => undefined)) === undefined) {
+    await until(`${name} answers`, () => {
       if (child.exitCode !== null) throw new Error(`${name} did not start: ${said}`)
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
+      return fetch(`http://${proxy}`).catch(() => undefined)
+    })
     await guards(t, service, `http://${proxy}`)
     await service.app.close()
     const { status } = await fetch(`http://${proxy}`)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { until } from '../helpers/keys.ts'
+import { until } from '../helpers/until.ts'
 import type { Asked } from './ask.ts'
 import { ask } from './ask.ts'
 import type { Fault } from './fault.ts'

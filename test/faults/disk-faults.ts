@@ -3,7 +3,7 @@ import { chmod, chown, mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { until } from '../helpers/keys.ts'
+import { until } from '../helpers/until.ts'
 import type { Fault } from './fault.ts'
 import type { World } from './world.ts'
 

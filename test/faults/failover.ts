@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Gate } from '../helpers/gate.ts'
 import { gateTo } from '../helpers/gate.ts'
-import { until } from '../helpers/keys.ts'
+import { until } from '../helpers/until.ts'
 import type { Cluster } from './cluster.ts'
 import type { Fault } from './fault.ts'
 import type { World } from './world.ts'

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { newSecret, replaceFile, until } from '../helpers/keys.ts'
+import { newSecret, replaceFile } from '../helpers/keys.ts'
+import { until } from '../helpers/until.ts'
 import type { Fault } from './fault.ts'
 import type { World } from './world.ts'
 

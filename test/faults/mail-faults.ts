@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { until } from '../helpers/keys.ts'
+import { until } from '../helpers/until.ts'
 import type { Fault } from './fault.ts'
 import type { Person } from './person.ts'
 import { newPerson } from './person.ts'

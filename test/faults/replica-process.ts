@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { until } from '../helpers/keys.ts'
 import { keepPrinted } from '../helpers/run-log.ts'
+import { until } from '../helpers/until.ts'
 
 /** A replica as it runs anywhere: a process of its own, that we know by its port and its signals. */
 export interface ReplicaProcess {

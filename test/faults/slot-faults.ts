@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
-import { until } from '../helpers/keys.ts'
+import { until } from '../helpers/until.ts'
 import type { Fault } from './fault.ts'
 import type { World } from './world.ts'
 

@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises'
+import { until } from '../helpers/until.ts'
 import type { Chance } from '../torture/chance.ts'
 import type { Client, Person } from './person.ts'
 import { newPerson } from './person.ts'
@@ -87,7 +87,7 @@ export function createTraffic({ client, chance, requestsPerSecond }: TrafficOpti
     },
     async each(work) {
       for (const person of people) {
-        while (person.busy) await pause(10)
+        await until('what they asked is answered', () => !person.busy)
         await inTurn(person, () => work(person))
       }
     },

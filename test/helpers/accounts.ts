@@ -4,6 +4,7 @@ import type { TestApp } from './app.ts'
 import type { Answer } from './client.ts'
 import { get, post, text } from './client.ts'
 import { keepSecret } from './run-log.ts'
+import { until } from './until.ts'
 
 export interface Person {
   readonly username: string
@@ -32,7 +33,7 @@ export function verificationToken(service: Pick<TestApp, 'url'>, email: string):
 }
 
 /** A letter that takes longer, on a machine however busy, was never written. */
-const LETTER_WITHIN_MS = 60_000
+const LETTER_WITHIN_SECONDS = 60
 
 /** Where the links of letters lead. */
 export type LetterPath = '/verify-email' | '/reset' | '/confirm-email' | '/undo-email'
@@ -47,14 +48,15 @@ export async function letterToken(
   path: LetterPath,
   count = 1,
 ): Promise<string> {
-  const end = performance.now() + LETTER_WITHIN_MS
-  while (performance.now() < end) {
-    const tokens = await tokensIn(service, email, path)
-    tokens.forEach(keepSecret)
-    if (tokens[0] !== undefined && tokens.length >= count) return tokens[0]
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  throw new Error(`no letter with a link to ${path} within ${LETTER_WITHIN_MS} ms`)
+  return until(
+    `a letter with a link to ${path}`,
+    async () => {
+      const tokens = await tokensIn(service, email, path)
+      tokens.forEach(keepSecret)
+      return tokens.length >= count && tokens[0]
+    },
+    LETTER_WITHIN_SECONDS,
+  )
 }
 
 /** The tokens of all letters to the address that lead there, the newest first. */
@@ -67,9 +69,8 @@ async function tokensIn(service: Pick<TestApp, 'url'>, email: string, path: Lett
 
 /** Waits until it is known whose the letters are that somebody asked for by an address. */
 export async function requestsAdmitted({ app }: TestApp): Promise<void> {
-  while ((await app.database.pool.query('SELECT FROM letter_requests LIMIT 1')).rowCount !== 0) {
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+  const waiting = () => app.database.pool.query('SELECT FROM letter_requests LIMIT 1')
+  await until('no request for a letter waits', async () => (await waiting()).rowCount === 0)
 }
 
 export interface ReadLetter {
@@ -91,11 +92,11 @@ export async function letterAbout(
   email: string,
   subject: RegExp,
 ): Promise<ReadLetter> {
-  for (;;) {
-    const letter = (await letters(service, email)).find((each) => subject.test(each.subject))
-    if (letter !== undefined) return letter
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+  return until(
+    `a letter about ${subject}`,
+    async () => (await letters(service, email)).find((each) => subject.test(each.subject)),
+    LETTER_WITHIN_SECONDS,
+  )
 }
 
 /** Asks for a letter of reset and waits for its token. */

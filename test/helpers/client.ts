@@ -1,4 +1,5 @@
 import { keepSecret } from './run-log.ts'
+import { until } from './until.ts'
 
 /** The three encodings that every POST takes. */
 export const ENCODINGS = ['json', 'urlencoded', 'multipart'] as const
@@ -41,10 +42,23 @@ const SECRET_FIELDS = /pass|token|refresh|access|secret|email|username/i
 
 /** Asks again for as long as the answer is 503, as that answer says: what came of the first time is not known. */
 export async function untilAnswered(ask: () => Promise<Answer>): Promise<Answer> {
-  for (;;) {
+  return until('an answer other than 503', async () => {
     const answer = await ask()
-    if (answer.status !== 503) return answer
-  }
+    return answer.status !== 503 && answer
+  })
+}
+
+/** Until the service refuses the access token, of which it may learn a moment later. */
+export async function untilRefused({ url }: { readonly url: string }, access: string): Promise<void> {
+  await until(
+    'the token is refused',
+    async () => (await get(`${url}/check-auth-status`, access)).status === 401,
+  )
+}
+
+/** Until the service says that it is ready. */
+export async function untilReady(url: string): Promise<void> {
+  await until('the service is ready', async () => (await get(`${url}/health/ready`)).status === 200)
 }
 
 /** GETs with an access token, or without one. */

@@ -47,16 +47,3 @@ export async function replaceFile(path: string, text: string): Promise<void> {
   await writeFile(draft, text, { mode: 0o600 })
   await rename(draft, path)
 }
-
-/** Asks again until it is so; a wait that takes this long has no end. */
-export async function until(
-  what: string,
-  ask: () => boolean | Promise<boolean>,
-  seconds = 20,
-): Promise<void> {
-  const end = performance.now() + seconds * 1000
-  while (!(await ask())) {
-    if (performance.now() > end) throw new Error(`not within ${seconds} s: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}

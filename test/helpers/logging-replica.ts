@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { plain } from '../../tools/plain.mjs'
 import type { Teardown } from './postgres.ts'
+import { until } from './until.ts'
 
 /** A service in a process of its own, and what it logs. */
 export async function startLogging(t: Teardown, databaseUrl: string) {
@@ -26,7 +27,7 @@ export async function startLogging(t: Teardown, databaseUrl: string) {
     /** Ends it, and gives all that it has logged. */
     end,
     async untilLogged(word: string): Promise<string> {
-      while (!logged.includes(word)) await new Promise((resolve) => setImmediate(resolve))
+      await until(`"${word}" is logged`, () => logged.includes(word))
       return logged
     },
   }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { AuthNeeds } from '../../src/core/auth.ts'
 import type {
   Account,
@@ -19,6 +18,7 @@ import { createStore } from '../../src/store/store.ts'
 import type { Teardown } from './postgres.ts'
 import { createTestDatabase } from './postgres.ts'
 import { createSmtpServer } from './smtp.ts'
+import { until } from './until.ts'
 
 export const FROM = 'Example <no-reply@auth.example.com>'
 export const LINKS = {
@@ -131,11 +131,7 @@ export async function outboxWorld(t: Teardown) {
     },
 
     async until(holds: () => Promise<boolean>): Promise<void> {
-      const deadline = performance.now() + 10_000
-      while (!(await holds())) {
-        if (performance.now() > deadline) throw new Error('this was never so')
-        await sleep(10)
-      }
+      await until('the outbox has come so far', holds)
     },
   }
 }

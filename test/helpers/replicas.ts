@@ -5,6 +5,7 @@ import { get } from './client.ts'
 import type { GateOptions } from './gate.ts'
 import { gateTo } from './gate.ts'
 import { createTestDatabase } from './postgres.ts'
+import { until } from './until.ts'
 
 export const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -16,7 +17,10 @@ export async function metricOf(service: TestApp, name: string): Promise<number> 
 /** Until every one of them hears what others revoke, or none does. */
 export async function untilListening(services: readonly TestApp[], wanted = 1): Promise<void> {
   for (const service of services)
-    while ((await metricOf(service, 'keyturn_revocations_listening')) !== wanted) await pause(20)
+    await until(
+      wanted === 1 ? 'it listens' : 'it listens no more',
+      async () => (await metricOf(service, 'keyturn_revocations_listening')) === wanted,
+    )
 }
 
 /** Two replicas, the second of which reaches the database through a gate that does something to the bytes. */

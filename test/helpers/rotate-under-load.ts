@@ -9,9 +9,10 @@ import { plain } from '../../tools/plain.mjs'
 import { tokensOf } from './accounts.ts'
 import { get, post } from './client.ts'
 import { freePort } from './free-port.ts'
-import { directory, newSecret, replaceFile, until } from './keys.ts'
+import { directory, newSecret, replaceFile } from './keys.ts'
 import { createTestDatabase } from './postgres.ts'
 import { keepPrinted } from './run-log.ts'
+import { until } from './until.ts'
 
 interface Replica {
   readonly process: ChildProcess

@@ -5,6 +5,7 @@ import PostalMime from 'postal-mime'
 import type { SMTPServerOptions } from 'smtp-server'
 import { SMTPServer } from 'smtp-server'
 import type { Teardown } from './postgres.ts'
+import { until } from './until.ts'
 
 /** A mail as the server accepted it: where the envelope sent it, and what it says. */
 export interface ReceivedMail extends Email {
@@ -47,7 +48,6 @@ export async function createSmtpServer(
 ): Promise<SmtpTestServer> {
   const mails: ReceivedMail[] = []
   const script: SmtpScript = { recipient: [], message: [] }
-  const arrivals = new Set<() => void>()
   let attempts = 0
   let connections = 0
   let stalled = 0
@@ -87,7 +87,6 @@ export async function createSmtpServer(
             recipients,
             isEncrypted: session.secure,
           })
-          for (const arrival of arrivals) arrival()
         }
         if (typeof answer === 'number') return done(refusal(answer))
         if (answer === 'stall' || answer === 'accept and stall') {
@@ -128,11 +127,7 @@ export async function createSmtpServer(
       return stalled
     },
     async received(count) {
-      while (mails.length < count) {
-        await new Promise<void>((resolve) => {
-          arrivals.add(resolve)
-        })
-      }
+      await until(`${count} letters have arrived`, () => mails.length >= count)
       return mails
     },
     down,

@@ -8,6 +8,7 @@ import { openDatabase } from '../../src/store/database.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createStore } from '../../src/store/store.ts'
 import { createTestDatabase, patiently } from './postgres.ts'
+import { until } from './until.ts'
 
 export const CALLER: Caller = { ip: '192.0.2.1', userAgent: 'tests' }
 export const IDLE_TTL_SECONDS = 30 * 24 * 3600
@@ -123,14 +124,13 @@ export async function beginElsewhere(
 
 /** Until so many connections to this database wait for a lock that another one holds. */
 export async function untilWaiting(pool: pg.Pool, count = 1): Promise<void> {
-  for (;;) {
+  await until(`${count} wait for a lock`, async () => {
     const { rows } = await pool.query<{ waiting: number }>(
       `SELECT count(*)::int AS waiting FROM pg_stat_activity
        WHERE datname = current_database() AND wait_event_type = 'Lock'`,
     )
-    if ((rows[0]?.waiting ?? 0) >= count) return
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+    return (rows[0]?.waiting ?? 0) >= count
+  })
 }
 
 /** Has every commit that touched the table take so long: a trigger at the end of the transaction. */

@@ -10,6 +10,7 @@ import { linkOf } from '../helpers/outbox.ts'
 import type { Teardown } from '../helpers/postgres.ts'
 import type { ReceivedMail } from '../helpers/smtp.ts'
 import { createSmtpServer } from '../helpers/smtp.ts'
+import { until } from '../helpers/until.ts'
 
 const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:131.0) Gecko/20100101 Firefox/131.0'
 const IPHONE =
@@ -262,16 +263,15 @@ async function world(t: Teardown & Parameters<typeof startApp>[0], settings: Set
   /** What became of each letter, by its kind; once none waits. */
   async function settled(): Promise<Record<string, string[]>> {
     service.app.outbox.wake()
-    for (;;) {
+    return until('no letter waits', async () => {
       const { rows } = await pool.query<{ kind: string; became: string[]; waits: boolean }>(
         `SELECT kind, array_agg(CASE WHEN sent_at IS NULL THEN last_error ELSE 'sent' END ORDER BY id) AS became,
                 bool_or(sent_at IS NULL AND failed_at IS NULL) AS waits FROM outbox GROUP BY kind`,
       )
       const { rowCount: asked } = await pool.query('SELECT FROM letter_requests')
-      if (asked === 0 && rows.every(({ waits }) => !waits))
-        return Object.fromEntries(rows.map(({ kind, became }) => [kind, became]))
-      await sleep(10)
-    }
+      const areSettled = asked === 0 && rows.every(({ waits }) => !waits)
+      return areSettled && Object.fromEntries(rows.map(({ kind, became }) => [kind, became]))
+    })
   }
 
   return {
@@ -297,18 +297,19 @@ async function world(t: Teardown & Parameters<typeof startApp>[0], settings: Set
 
     /** The newest letter with this subject, awaited. */
     async letter(subject: string): Promise<ReceivedMail> {
-      for (;;) {
-        const mail = smtp.mails.findLast((each) => each.subject === subject)
-        if (mail !== undefined) return mail
-        await smtp.received(smtp.mails.length + 1)
-      }
+      return until(`a letter about “${subject}”`, () =>
+        smtp.mails.findLast((each) => each.subject === subject),
+      )
     },
 
     /** Letters that are asked for from now on wait, until what it returns is called, perhaps with SQL to be run first. */
     async pause(): Promise<(sql?: string) => Promise<void>> {
       await pool.query("ALTER TABLE outbox ALTER next_attempt_at SET DEFAULT now() + interval '1 hour'")
       return async (sql = 'SELECT 1') => {
-        while ((await pool.query('SELECT FROM letter_requests')).rowCount !== 0) service.app.outbox.wake()
+        await until('no request for a letter waits', async () => {
+          service.app.outbox.wake()
+          return (await pool.query('SELECT FROM letter_requests')).rowCount === 0
+        })
         await pool.query(sql)
         await pool.query('UPDATE outbox SET next_attempt_at = now()')
       }

@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { createServer } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { somebody } from '../helpers/accounts.ts'
 import { startApp } from '../helpers/app.ts'
 import { get, post } from '../helpers/client.ts'
 import type { Teardown } from '../helpers/postgres.ts'
 import { createSmtpServer } from '../helpers/smtp.ts'
+import { until } from '../helpers/until.ts'
 
 const HALF = 100
 
@@ -43,14 +43,15 @@ t.test(
 
     await silent.close()
     await smtp.up()
-    while (await anyUnsent()) {
+    await until('every letter is sent', async () => {
+      if (!(await anyUnsent())) return true
       // Half a minute later. What a worker has in hand at this moment stays his: either it has not failed yet, or it
       // was taken a second time.
       await pool.query(`UPDATE outbox SET next_attempt_at = now()
         WHERE attempts = 1 AND last_error IS NOT NULL AND sent_at IS NULL AND next_attempt_at > now()`)
       for (const { app } of [first, second]) app.outbox.wake()
-      await sleep(50)
-    }
+      return false
+    })
     t.strictSame(
       smtp.mails.flatMap(({ recipients }) => recipients).sort(),
       people.map(({ email }) => email).sort(),
@@ -76,12 +77,11 @@ t.test(
       RATE_LIMIT: 'on',
     })
     t.equal((await post(`${url}/register`, { ...somebody() })).status, 201)
-    for (;;) {
+    const rows = await until('it was tried', async () => {
       const { rows } = await app.database.pool.query('SELECT sent_at, failed_at, last_error FROM outbox')
-      if (rows[0]?.last_error === null) continue
-      t.strictSame(rows, [{ sent_at: null, failed_at: null, last_error: 'smtp_starttls_500' }])
-      break
-    }
+      return rows[0]?.last_error !== null && rows
+    })
+    t.strictSame(rows, [{ sent_at: null, failed_at: null, last_error: 'smtp_starttls_500' }])
     t.equal(smtp.attempts, 0)
   },
 )

@@ -6,6 +6,7 @@ import Fastify from 'fastify'
 import type { Test } from 'tap'
 import t from 'tap'
 import { connectionsPlugin } from '../../src/plugins/connections.ts'
+import { until } from '../helpers/until.ts'
 
 /** A server with one slow route, and connections to it with all that came by them. */
 async function startServer(t: Test, answerAfterMs = 0) {
@@ -134,7 +135,7 @@ t.test(
     t.ok(most <= 16, `${most} at once, by two connections`)
     t.ok(open.size > 0, 'whoever does not has some that wait for him')
     leaver.destroy()
-    while (open.size > 0) await new Promise((resolve) => setImmediate(resolve))
+    await until('nobody waits', () => open.size === 0)
     t.ok(closed < 1000, 'and nobody has worked on the others')
   },
 )

@@ -6,6 +6,7 @@ import { register, somebody, verificationToken } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
 import { post } from '../helpers/client.ts'
+import { until } from '../helpers/until.ts'
 
 const PATHS = ['/dev/mailbox', '/dev/mailbox.json']
 const service = await startApp(t)
@@ -164,10 +165,8 @@ t.test('no letter is kept where it could be read from the network', async (t) =>
   const service = await startApp(t, { SMTP_URL: 'smtp://127.0.0.1:1' })
   await post(`${service.url}/register`, { ...somebody() })
   const { pool } = service.app.database
-  for (;;) {
-    const { rows } = await pool.query('SELECT FROM outbox WHERE last_error IS NOT NULL')
-    if (rows.length > 0) break
-  }
+  const tried = () => pool.query('SELECT FROM outbox WHERE last_error IS NOT NULL')
+  await until('it was tried', async () => (await tried()).rowCount !== 0)
   t.same((await pool.query('SELECT FROM mailbox')).rows, [])
 })
 

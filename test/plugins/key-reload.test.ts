@@ -8,7 +8,8 @@ import { register, signedIn, signIn, tokensOf } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
 import { get, post } from '../helpers/client.ts'
-import { directory, newSecret, replaceFile, until } from '../helpers/keys.ts'
+import { directory, newSecret, replaceFile } from '../helpers/keys.ts'
+import { until } from '../helpers/until.ts'
 
 const status = async (service: TestApp, access: string) =>
   (await get(`${service.url}/check-auth-status`, access)).status

@@ -9,9 +9,10 @@ import t from 'tap'
 import { createLogDestination } from '../../src/plugins/log-destination.ts'
 import { TEST_SECRETS } from '../helpers/app.ts'
 import { freePort } from '../helpers/free-port.ts'
-import { directory, until } from '../helpers/keys.ts'
+import { directory } from '../helpers/keys.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { pipeline } from '../helpers/raw.ts'
+import { until } from '../helpers/until.ts'
 
 /** A pipe with a name: who writes and who reads come and go as the test says. */
 async function pipeIn(t: Test) {
@@ -85,11 +86,11 @@ t.test(
       log.write('told\n')
     })
     let written = 0
-    while (log.lost < 100) {
+    await until('a hundred are lost', () => {
       for (const n of range(written, written + 50)) log.write(line(n))
       written += 50
-      await new Promise((resolve) => setImmediate(resolve))
-    }
+      return log.lost >= 100
+    })
     t.ok(log.waiting <= 20_000)
     t.same(told, [])
     const { lost } = log

@@ -6,6 +6,7 @@ import { EVENTS } from '../../src/core/events.ts'
 import { letterToken, register, resetToken, signIn, somebody } from '../helpers/accounts.ts'
 import { bearer, get, post, send, text } from '../helpers/client.ts'
 import { readExposition, startObserved } from '../helpers/observed.ts'
+import { until } from '../helpers/until.ts'
 
 const service = await startObserved(t, { RATE_LIMIT: 'on', DIALECTS: 'canonical=/,simplejwt=/sj' })
 
@@ -183,7 +184,7 @@ t.test('bytes that are no request, and a client that hangs up, have their one li
 
   const foreign = randomUUID()
   const socket = await dial(`GET /waits HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: ${foreign}\r\n\r\n`)
-  while ((await get(`${service.url}/waiting`)).body['waiting'] !== 1);
+  await until('it waits', async () => (await get(`${service.url}/waiting`)).body['waiting'] === 1)
   socket.destroy()
   const line = await service.lineWith(`"client_request_id":"${foreign}"`)
   t.match(line, { route: '/waits', status: 499, aborted: true })
@@ -244,7 +245,7 @@ t.test('every security event is recorded, counted and on the line of its request
     return Object.fromEntries(rows.map(({ kind, count }) => [kind, count]))
   }
   // Whose the letters are that were asked for, the outbox finds out a moment later.
-  while ((await recorded())['verification_requested'] === undefined);
+  await until('that is recorded', async () => (await recorded())['verification_requested'] !== undefined)
   const { samples } = readExposition(await service.metrics())
   const counted = samples
     .filter(({ name, value }) => name === 'keyturn_security_events_total' && value > 0)

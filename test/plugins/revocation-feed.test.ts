@@ -9,6 +9,7 @@ import type { Settings, TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
 import { bearer, post } from '../helpers/client.ts'
 import { basic, WITH_SERVICE } from '../helpers/service-client.ts'
+import { until } from '../helpers/until.ts'
 
 interface Feed {
   readonly revoked: readonly {
@@ -37,9 +38,9 @@ const sidOf = (access: string) => String(decodeJwt(access)['sid'])
 const sids = ({ revoked }: Feed) => revoked.map(({ sid }) => sid)
 const logOut = ({ url }: TestApp, access: string) => post(`${url}/logout`, {}, { headers: bearer(access) })
 
-/** Until so many readers wait; a service where they never do fails the test by its timeout. */
+/** Until so many readers wait. */
 async function untilWaiting({ app }: TestApp, count: number): Promise<void> {
-  while (app.revocationReaders.waiting !== count) await new Promise((resolve) => setImmediate(resolve))
+  await until(`${count} readers wait`, () => app.revocationReaders.waiting === count)
 }
 
 t.test('it tells which sessions were revoked, when, and until when that matters', async (t) => {
@@ -159,7 +160,7 @@ t.test('when too many wait, who comes then is answered at once', async (t) => {
   t.teardown(() => app.close())
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const asked = [fetch(url), fetch(url)]
-  while (room.waiting < 2) await new Promise((resolve) => setImmediate(resolve))
+  await until('both wait', () => room.waiting >= 2)
   t.equal(await (await fetch(url)).text(), 'woken')
   t.equal(room.waiting, 2)
   room.wakeAll()
@@ -197,8 +198,7 @@ t.test(
     await logOut(service, one.access)
     const { cursor } = await follow(service)
     await logOut(service, two.access)
-    while (!replica.app.revokedSessions.has(sidOf(two.access)))
-      await new Promise((resolve) => setTimeout(resolve, 10))
+    await until('the replica has learnt of it', () => replica.app.revokedSessions.has(sidOf(two.access)))
     const elsewhere = await follow(replica, `?after=${cursor}`)
     t.strictSame(sids(elsewhere).sort(), [sidOf(one.access), sidOf(two.access)].sort())
     t.notOk('reset' in elsewhere)

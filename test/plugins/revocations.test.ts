@@ -9,18 +9,14 @@ import { revocationsPlugin } from '../../src/plugins/revocations.ts'
 import { register, signedIn, signIn } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp, testConfig } from '../helpers/app.ts'
-import { bearer, get, post } from '../helpers/client.ts'
+import { bearer, get, post, untilRefused } from '../helpers/client.ts'
 import { gateTo } from '../helpers/gate.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { beginElsewhere } from '../helpers/store.ts'
+import { until } from '../helpers/until.ts'
 
 const statusOf = async (service: TestApp, access: string) =>
   (await get(`${service.url}/check-auth-status`, access)).status
-
-/** Until the service refuses the token; a service that never does fails the test by its timeout. */
-async function untilRefused(service: TestApp, access: string): Promise<void> {
-  while ((await statusOf(service, access)) !== 401) await new Promise((resolve) => setTimeout(resolve, 20))
-}
 
 const logOut = (service: TestApp, access: string) =>
   post(`${service.url}/logout`, {}, { headers: bearer(access) })
@@ -107,7 +103,7 @@ t.test('a revocation up to ten seconds older than the last poll is learnt', asyn
   const service = await startApp(t)
   await register(service)
   const id = await revokedAgo(service, 8)
-  while (!service.app.revokedSessions.has(id)) await new Promise((resolve) => setTimeout(resolve, 20))
+  await until('it is learnt', () => service.app.revokedSessions.has(id))
   t.ok(service.app.revokedSessions.has(id))
 })
 
@@ -128,7 +124,7 @@ t.test('what was revoked by hand in a statement that took long is learnt within 
   })
   await app.ready()
   const id = await revokedAgo(service, 120)
-  while (!app.revokedSessions.has(id)) await new Promise((resolve) => setTimeout(resolve, 20))
+  await until('it is learnt', () => app.revokedSessions.has(id))
   const { lateAt, clock } = app.revocations.known()
   t.ok(lateAt > clock - 60_000, 'and cursors of others are not trusted with it')
 })
@@ -150,7 +146,7 @@ t.test('what concerns no living token any more is forgotten, and not learnt agai
   const added = randomUUID()
   revokedSessions.add([added])
   t.ok(revokedSessions.has(added), 'known here at once')
-  while (revokedSessions.has(ageing)) await new Promise((resolve) => setTimeout(resolve, 20))
+  await until('it is forgotten', () => !revokedSessions.has(ageing))
   t.ok(revokedSessions.has(young))
   t.ok(revokedSessions.has(added))
 })
@@ -186,7 +182,7 @@ t.test('while the database is away who only verifies is served as before, and ca
 
   gate.shut()
   const polls = countPolls(service)
-  while (polls() < 2) await new Promise((resolve) => setTimeout(resolve, 20))
+  await until('it was asked twice', () => polls() >= 2)
   t.equal(await statusOf(service, out.access), 401, 'the set stays as it is')
   t.equal(await statusOf(service, living.access), 200)
   t.match(await logOut(service, living.access), { status: 503 }, 'what cannot be recorded is not done')
@@ -205,7 +201,7 @@ t.test('a poll that hangs does not stop the polling', async (t) => {
   const { access } = await signedIn(elsewhere)
   const polls = countPolls(service)
   gate.hang()
-  while (polls() === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+  await until('it was asked', () => polls() > 0)
   await logOut(elsewhere, access)
   gate.open()
   await untilRefused(service, access)

@@ -15,6 +15,7 @@ import {
   openStore,
   sessionIn,
 } from '../helpers/store.ts'
+import { until } from '../helpers/until.ts'
 
 /** A living session at this generation. */
 async function sessionAt(stores: TestStore, generation: number, userId?: number): Promise<string> {
@@ -32,7 +33,7 @@ async function seenOf({ pool }: TestStore, id: string): Promise<number | undefin
 }
 
 async function untilSeen(stores: TestStore, id: string, generation: number): Promise<void> {
-  while ((await seenOf(stores, id)) !== generation) await new Promise((resolve) => setImmediate(resolve))
+  await until(`generation ${generation} is noted`, async () => (await seenOf(stores, id)) === generation)
 }
 
 /** The plugin over a database of its own. */
@@ -136,7 +137,7 @@ t.test('a note that was lost is made again by the next call of the same client',
   const id = await sessionAt(stores, 1)
   await stores.pool.query('ALTER TABLE sessions RENAME TO hidden')
   app.seenGenerations.note(id, 1)
-  while (warnings === 0) await new Promise((resolve) => setImmediate(resolve))
+  await until('it warns', () => warnings > 0)
   await stores.pool.query('ALTER TABLE hidden RENAME TO sessions')
   t.equal(await seenOf(stores, id), -1)
   app.seenGenerations.note(id, 1)

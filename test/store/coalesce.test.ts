@@ -1,6 +1,7 @@
 import t from 'tap'
 import { AuthError } from '../../src/core/errors.ts'
 import { coalesce } from '../../src/store/coalesce.ts'
+import { until } from '../helpers/until.ts'
 
 /** A `run` whose statements end when the test says so, and which keeps what each was asked. */
 function statements() {
@@ -15,11 +16,7 @@ function statements() {
     asked: () => batches.map(({ asks }) => asks),
     /** Statement number `index`, from the moment it has gone out. */
     async nth(index: number) {
-      for (;;) {
-        const batch = batches[index]
-        if (batch !== undefined) return batch
-        await new Promise((resolve) => setImmediate(resolve))
-      }
+      return until(`statement ${index} has gone out`, () => batches[index])
     },
   }
 }

@@ -6,13 +6,13 @@ import { mkdir, mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/prom
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import t from 'tap'
 import { startEmbeddedPostgres } from '../../src/store/embedded.ts'
 import { lockDataDirectory } from '../../src/store/embedded-lock.ts'
 import type { Teardown } from '../helpers/postgres.ts'
+import { until } from '../helpers/until.ts'
 
 // One directory for the whole file, because initdb is what takes the time; tools/test.mjs removes it.
 const dataDir = await mkdtemp(join(tmpdir(), 'embedded-'))
@@ -97,7 +97,7 @@ t.test('kill -9 of Node leaves nothing running although nobody starts again', as
   const pids = familyOf(await postmasterPid())
   t.ok(pids.length > 2)
   child.kill('SIGKILL')
-  await until(() => !pids.some(isAlive))
+  await until('none of them lives', () => !pids.some(isAlive))
   await t.rejects(stat(join(cluster, 'postmaster.pid')), { code: 'ENOENT' })
 })
 
@@ -181,7 +181,7 @@ t.test('a Postgres that dies by itself is reported once, and can be started agai
   const onUnexpectedExit = (error: Error) => reports.push(error)
   const postgres = await startEmbeddedPostgres({ dataDir, durable: false, onUnexpectedExit })
   process.kill(await postmasterPid(), 'SIGKILL')
-  await until(() => reports.length > 0)
+  await until('it is reported', () => reports.length > 0)
   await postgres.stop()
   t.match(reports, [{ message: /PostgreSQL ended unexpectedly \(exit 137\)/ }])
   const again = await startEmbeddedPostgres({ dataDir, durable: false, onUnexpectedExit })
@@ -233,7 +233,7 @@ async function ended(child: ChildProcess): Promise<void> {
   child.kill('SIGKILL')
   await exit
   // Its Postgres ends by itself, but the directory is needed by the next test.
-  await until(() => !readdirSync(cluster).includes('postmaster.pid'))
+  await until('the cluster has ended', () => !readdirSync(cluster).includes('postmaster.pid'))
 }
 
 async function postmasterPid(): Promise<number> {
@@ -280,12 +280,4 @@ function processTable(): string[] {
       return []
     }
   })
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const patience = AbortSignal.timeout(10_000)
-  while (!condition()) {
-    if (patience.aborted) throw new Error('it did not come true within 10 s')
-    await pause(5)
-  }
 }

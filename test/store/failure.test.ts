@@ -7,7 +7,7 @@ import type { PasswordHash } from '../../src/core/ports.ts'
 import { logSerializers } from '../../src/plugins/log-serializers.ts'
 import { asStoreFailure, StoreError, withStoreFailures } from '../../src/store/failure.ts'
 import { somebody } from '../helpers/accounts.ts'
-import { post } from '../helpers/client.ts'
+import { post, untilReady } from '../helpers/client.ts'
 import { gateTo } from '../helpers/gate.ts'
 import { startLogging } from '../helpers/logging-replica.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -187,7 +187,7 @@ t.test('over HTTP', async (t) => {
         t.equal(answer.headers.get('retry-after'), '1')
       }
       gate.open()
-      while ((await fetch(`${service.url}/health/ready`)).status !== 200);
+      await untilReady(service.url)
       t.equal((await post(`${service.url}/register`, { ...person })).status, 201, 'and it comes back')
       const logged = await service.untilLogged('"status":201')
       for (const secret of [username, email, password, 'SELECT', 'INSERT'])

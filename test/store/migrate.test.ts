@@ -7,9 +7,9 @@ import { pipeline } from 'node:stream'
 import { inspect } from 'node:util'
 import t from 'tap'
 import { migrate } from '../../src/store/migrate.ts'
-import { until } from '../helpers/keys.ts'
 import type { Teardown } from '../helpers/postgres.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
+import { until } from '../helpers/until.ts'
 
 t.test(
   'four replicas at once on an empty database are all ready, and each migration is applied once',

@@ -9,7 +9,7 @@ import type { Person, Tokens } from '../helpers/accounts.ts'
 import { register, signIn } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp } from '../helpers/app.ts'
-import { bearer, get, post, untilAnswered } from '../helpers/client.ts'
+import { bearer, post, untilAnswered, untilReady, untilRefused } from '../helpers/client.ts'
 import { gateTo } from '../helpers/gate.ts'
 import { metricOf, pause, startBehind, untilListening, withOtherBackend } from '../helpers/replicas.ts'
 
@@ -18,7 +18,7 @@ async function reach(here: TestApp, there: TestApp, person: Person): Promise<num
   const { access } = await signIn(here, person)
   await post(`${here.url}/logout`, {}, { headers: bearer(access) })
   const began = performance.now()
-  while ((await get(`${there.url}/check-auth-status`, access)).status !== 401) await pause(5)
+  await untilRefused(there, access)
   return performance.now() - began
 }
 
@@ -76,7 +76,7 @@ t.test('after Postgres was restarted a sign-out reaches every replica as before'
   const after = await startEmbeddedPostgres({ dataDir, durable: false })
   t.teardown(() => after.stop())
   gate.leadTo(after.url)
-  while ((await get(`${here.url}/health/ready`)).status !== 200) await pause(20)
+  await untilReady(here.url)
   t.ok((await reach(here, there, person)) < 5000, 'at once by asking')
   await untilListening([here, there])
   t.ok((await reach(here, there, person)) < 1000, 'and then by listening')
@@ -128,8 +128,7 @@ t.test('a storm of sign-outs shares its notices, none of which is part of a sign
       untilAnswered(() => post(`${here.url}/logout`, {}, { headers: bearer(access) })),
     ),
   )
-  for (const { access } of sessions)
-    while ((await get(`${there.url}/check-auth-status`, access)).status !== 401) await pause(5)
+  for (const { access } of sessions) await untilRefused(there, access)
   const took = performance.now() - began
   await ear.query('SELECT 1')
   t.ok(heard >= 1)

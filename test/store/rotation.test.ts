@@ -15,6 +15,7 @@ import {
   slowCommits,
   untilWaiting,
 } from '../helpers/store.ts'
+import { until } from '../helpers/until.ts'
 
 const from = (sessionId: string, generation = 0, key: Rotation['key'] = undefined): Rotation => ({
   sessionId,
@@ -196,7 +197,7 @@ t.test('a refresh waits for whoever holds its row for a moment', async (t) => {
   service.app.server.on('request', () => (received += 1))
   const answers = Array.from({ length: 10 }, () => post(`${service.url}/refresh`, { refresh }))
   await untilWaiting(pool)
-  while (received < 10) await new Promise((resolve) => setImmediate(resolve))
+  await until('all ten are here', () => received >= 10)
   await holder.commit()
   const statuses = (await Promise.all(answers)).map(({ status }) => status)
   t.same(statuses, Array(10).fill(200))

@@ -14,6 +14,7 @@ import {
   slowCommits,
   untilWaiting,
 } from '../helpers/store.ts'
+import { until } from '../helpers/until.ts'
 
 const logout: SecurityEvent = { kind: 'logout', caller: CALLER }
 const twenty = <T>(call: () => Promise<T>) => Promise.all(Array.from({ length: 20 }, call))
@@ -158,11 +159,11 @@ t.test(
     await slowCommits(stores.pool, 'sessions', 200)
     const late = newSession(userId)
     const signingIn = sessions.create(late, HASH, 'no counter')
-    for (;;) {
-      // Its row is written and its commit under way.
-      const dawdling = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'`
-      if ((await rowsOf(stores, dawdling)).length > 0) break
-    }
+    const dawdling = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'`
+    await until(
+      'its row is written and its commit under way',
+      async () => (await rowsOf(stores, dawdling)).length > 0,
+    )
     const event: SecurityEvent = { kind: 'logout_everywhere', caller: CALLER, sessionId: first }
     const ended = await sessions.revokeAll(userId, 'logout_everywhere', event)
     t.ok(await signingIn, 'the sign-in was first')

@@ -9,6 +9,7 @@ import { transaction } from '../../src/store/transaction.ts'
 import { gateTo } from '../helpers/gate.ts'
 import type { TestStore } from '../helpers/store.ts'
 import { openStore } from '../helpers/store.ts'
+import { until } from '../helpers/until.ts'
 
 /** A database with one table, and a pool in which a connection that got lost would be missed at once. */
 async function openNotes(t: Parameters<typeof openStore>[0]): Promise<TestStore> {
@@ -55,7 +56,8 @@ async function terminate({ pool, database }: TestStore, pid: number): Promise<vo
 }
 
 async function untilGone(pool: TestStore['pool'], pid: number): Promise<void> {
-  while ((await pool.query('SELECT FROM pg_stat_activity WHERE pid = $1', [pid])).rowCount !== 0);
+  const alive = () => pool.query('SELECT FROM pg_stat_activity WHERE pid = $1', [pid])
+  await until('the backend has ended', async () => (await alive()).rowCount === 0)
 }
 
 t.test('what the work returns is returned, and committed', async (t) => {

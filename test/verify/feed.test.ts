@@ -3,7 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
 import type { RevocationOptions } from '../../src/verify/index.ts'
 import { createVerifier } from '../../src/verify/index.ts'
-import { COMMON, claims, hmacSigner, serve, until } from './signing.ts'
+import { until } from '../helpers/until.ts'
+import { COMMON, claims, hmacSigner, serve } from './signing.ts'
 
 const LIFE_SECONDS = 900
 const CREDENTIALS = { clientId: 'billing', clientSecret: 'a secret+of/billing' }
@@ -105,14 +106,14 @@ t.test('a logout reaches a verifier by the held question in well under a second'
   const sid = randomUUID()
   t.equal(await codeOf(tokenOf(earlier)), 'session_revoked', 'the first token waits for the first answer')
   t.equal(await codeOf(tokenOf(sid)), undefined)
-  await until(() => feed.asked.length === 2, 'the question that is held')
+  await until('the question that is held', () => feed.asked.length === 2)
   t.match(feed.asked, [
     { after: null, wait: null },
     { after: 'c1', wait: '20' },
   ])
   const at = Date.now()
   feed.revoke(sid)
-  await until(async () => (await codeOf(tokenOf(sid))) === 'session_revoked', 'the logout is known', 1000)
+  await until('the logout is known', async () => (await codeOf(tokenOf(sid))) === 'session_revoked', 1)
   t.comment(`known after ${Date.now() - at} ms`)
   t.equal(await codeOf(tokenOf(sid.toUpperCase())), 'claims_invalid', 'no other spelling of it passes')
   t.equal(await codeOf(tokenOf(randomUUID())), undefined, 'others go on')
@@ -123,7 +124,7 @@ t.test('an unchanged answer is not sent twice, and counts as fresh', async (t) =
   const feed = await startFeed(t)
   const { verifier, codeOf } = following(t, feed.url, { maxStaleSeconds: 5 })
   await verifier.ready()
-  await until(() => feed.notModified > 0, 'a 304')
+  await until('a 304', () => feed.notModified > 0)
   t.match(feed.asked.slice(0, 3), [
     { after: null, wait: null, ifNoneMatch: undefined },
     { after: 'c0', wait: '1', ifNoneMatch: undefined },
@@ -145,7 +146,7 @@ t.test(
     // As after a database that was restored: the list is shorter, and the cursor is beyond it.
     feed.revoked.length = 0
     feed.revoke(second)
-    await until(async () => (await codeOf(tokenOf(second))) === 'session_revoked', 'the new set')
+    await until('the new set', async () => (await codeOf(tokenOf(second))) === 'session_revoked')
     t.equal(await codeOf(tokenOf(first)), 'session_revoked', 'what was once revoked stays so')
   },
 )
@@ -160,7 +161,7 @@ t.test(
       const { verifier, clock, codeOf, problems } = following(t, feed.url, { onStale, maxStaleSeconds: 60 })
       await verifier.ready()
       await feed.close()
-      await until(() => problems.length > 0, 'somebody is told')
+      await until('somebody is told', () => problems.length > 0)
       t.match(problems[0], /^revocations: /)
       t.equal(await codeOf(tokenOf(alive)), undefined, `${onStale}: within the limit`)
       clock.aheadMs = 62_000
@@ -192,7 +193,7 @@ t.test('a start without the feed: open believes, closed refuses, both recover by
     await t.rejects(verifier.ready(), /answered 503/)
     feed.revoke(sid)
     feed.fault = undefined
-    await until(async () => (await codeOf(tokenOf(sid))) === 'session_revoked', 'it recovers')
+    await until('it recovers', async () => (await codeOf(tokenOf(sid))) === 'session_revoked')
     t.equal(await codeOf(tokenOf(randomUUID())), undefined)
     const [first, second] = feed.asked
     t.ok((second?.at ?? 0) - (first?.at ?? 0) >= 990, 'Retry-After is kept')
@@ -204,7 +205,7 @@ t.test('a feed that fails is asked less and less, by chance', async (t) => {
     const feed = await startFeed(t)
     feed.fault = (response) => response.writeHead(500).end()
     const { verifier } = following(t, feed.url, {}, { random })
-    await until(() => feed.asked.length >= 3, 'three tries')
+    await until('three tries', () => feed.asked.length >= 3)
     verifier.close()
     return feed.asked.slice(1, 3).map(({ at }, index) => at - (feed.asked[index]?.at ?? 0))
   }
@@ -265,8 +266,8 @@ t.test('a logger that throws ends nothing', async (t) => {
   t.equal(await codeOf(tokenOf(randomUUID())), 'revocations_stale')
   feed.fault = undefined
   await until(
-    async () => (await codeOf(tokenOf(randomUUID()))) === undefined,
     'the feed is followed all the same',
+    async () => (await codeOf(tokenOf(randomUUID()))) === undefined,
   )
 })
 
@@ -289,9 +290,9 @@ t.test('credentials are sent where they were configured to, and stand in no mess
 t.test('close ends the held question', async (t) => {
   const feed = await startFeed(t)
   const { verifier, problems } = following(t, feed.url)
-  await until(() => feed.held() === 1, 'the question that is held')
+  await until('the question that is held', () => feed.held() === 1)
   verifier.close()
-  await until(() => feed.held() === 0, 'its end')
+  await until('its end', () => feed.held() === 0)
   t.equal(feed.asked.length, 2)
   t.strictSame(problems, [], 'nobody is told of what was wanted')
 })
@@ -314,5 +315,5 @@ t.test('100,000 revocations are one download and a few megabytes, and leave when
   t.equal(feed.asked.filter(({ after }) => after === null).length, 1, 'the whole set is asked for once')
   clock.aheadMs = 1000 * (LIFE_SECONDS + 70)
   feed.revoke(randomUUID())
-  await until(() => verifier.state().revokedSessions <= 1, 'they are forgotten')
+  await until('they are forgotten', () => verifier.state().revokedSessions <= 1)
 })

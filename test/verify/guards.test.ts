@@ -4,7 +4,8 @@ import t from 'tap'
 import type { Verifier } from '../../src/verify/index.ts'
 import { claimsOf, createVerifier, guardConnect, guardFastify, guardFetch } from '../../src/verify/index.ts'
 import { createTestIssuer } from '../../src/verify/testing.ts'
-import { serve, until } from './signing.ts'
+import { until } from '../helpers/until.ts'
+import { serve } from './signing.ts'
 
 type Tap = { teardown(end: () => unknown): void }
 type Service = { readonly url: string; readonly handled: () => number }
@@ -88,7 +89,7 @@ for (const [name, start] of Object.entries(SERVICES)) {
           body: { code: 'invalid_token' },
         })
       keyturn.revoke(sid)
-      await until(async () => (await ask(`Bearer ${token}`)).status === 401, 'the logout')
+      await until('the logout', async () => (await ask(`Bearer ${token}`)).status === 401)
       const handled = service.handled()
       await ask(`Bearer ${token}`)
       t.equal(service.handled(), handled, 'no refusal reaches the handler')
@@ -158,9 +159,9 @@ t.test('the test issuer mints what each of the four algorithms asks for, and end
     t.equal((await verifier.verify(await keyturn.mint({}, { typ: 'JWT' }))).error?.code, 'typ_not_allowed')
     t.equal((await verifier.verify(await keyturn.mint({}, { kid: 'x' }))).error?.code, 'kid_unknown')
     keyturn.revoke(sid)
-    await until(async () => {
+    await until('the session ends', async () => {
       const { error } = await verifier.verify(await keyturn.mint({ sid }))
       return error?.code === 'session_revoked'
-    }, 'the session ends')
+    })
   }
 })

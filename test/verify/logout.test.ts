@@ -9,10 +9,11 @@ import type { Person } from '../helpers/accounts.ts'
 import { register, signIn } from '../helpers/accounts.ts'
 import type { TestApp } from '../helpers/app.ts'
 import { startApp, TEST_SECRETS } from '../helpers/app.ts'
-import { bearer, get, post } from '../helpers/client.ts'
+import { bearer, post, untilReady, untilRefused } from '../helpers/client.ts'
 import { gateTo } from '../helpers/gate.ts'
-import { pause, startBehind, untilListening, withOtherBackend } from '../helpers/replicas.ts'
+import { startBehind, untilListening, withOtherBackend } from '../helpers/replicas.ts'
 import { SERVICE, WITH_SERVICE } from '../helpers/service-client.ts'
+import { until } from '../helpers/until.ts'
 import type { VerifierProcess } from '../helpers/verifier-process.ts'
 import { startVerifier } from '../helpers/verifier-process.ts'
 
@@ -31,20 +32,24 @@ const follow = (t: Test, { url, config }: TestApp) =>
     },
   })
 
+async function untilVerdict(verifier: VerifierProcess, access: string, verdict: string): Promise<void> {
+  await until(`the verifier says ${verdict}`, async () => (await verifier.verdictOf(access)) === verdict)
+}
+
 /** How long after a sign-out here the token is refused there, and by whoever follows it, in milliseconds. */
 async function reach(here: TestApp, there: TestApp, verifier: VerifierProcess, person: Person) {
   const { access } = await signIn(here, person)
-  while ((await verifier.verdictOf(access)) !== 'good') await pause(5)
+  await untilVerdict(verifier, access, 'good')
   await post(`${here.url}/logout`, {}, { headers: bearer(access) })
   const began = performance.now()
   const since = () => performance.now() - began
   const [replica, service] = await Promise.all([
     (async () => {
-      while ((await get(`${there.url}/check-auth-status`, access)).status !== 401) await pause(5)
+      await untilRefused(there, access)
       return since()
     })(),
     (async () => {
-      while ((await verifier.verdictOf(access)) !== 'session_revoked') await pause(5)
+      await untilVerdict(verifier, access, 'session_revoked')
       return since()
     })(),
   ])
@@ -95,7 +100,7 @@ t.test('a service keeps what it knows while Postgres is restarted, and goes on t
   const [person, verifier] = [await register(here), await follow(t, there)]
   const [out, living] = [await signIn(here, person), await signIn(here, person)]
   await post(`${here.url}/logout`, {}, { headers: bearer(out.access) })
-  while ((await verifier.verdictOf(out.access)) !== 'session_revoked') await pause(5)
+  await untilVerdict(verifier, out.access, 'session_revoked')
 
   await before.stop()
   await untilListening([here, there], 0)
@@ -104,7 +109,7 @@ t.test('a service keeps what it knows while Postgres is restarted, and goes on t
   const after = await startEmbeddedPostgres({ dataDir, durable: false })
   t.teardown(() => after.stop())
   gate.leadTo(after.url)
-  while ((await get(`${here.url}/health/ready`)).status !== 200) await pause(20)
+  await untilReady(here.url)
   t.ok((await reach(here, there, verifier, person)).service < 5000)
   await untilListening([here, there])
   t.ok((await reach(here, there, verifier, person)).service < 1000)

@@ -140,12 +140,3 @@ export async function serveJwks(t: Teardown, keys: readonly unknown[]) {
 }
 
 export const COMMON = { issuer: ISSUER, audience: AUDIENCE } as const satisfies Partial<VerifierOptions>
-
-/** Resolves once the condition holds. @throws Error when it does not within the time */
-export async function until(condition: () => unknown, what: string, withinMs = 8000): Promise<void> {
-  const end = Date.now() + withinMs
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}

@@ -32,6 +32,15 @@ const TAKEN_WITHIN_MS = 60_000
  */
 const AT_ONCE = 4
 
+/** Requests of one connection that may wait: beyond it nothing more is read from it until half of them have begun. */
+const WAITING_MAX = 100
+
+/**
+ * Requests of all connections that may wait; who brings more than WAITING_MAX of them is hung up on. What came in one
+ * piece cannot be left unread, each request of it takes some kilobytes, and a hundred connections would fill the memory.
+ */
+const WAITING_OF_ALL_MAX = 10_000
+
 /** What one connection has brought and not got yet. */
 interface Line {
   /** Requests since it was opened. */
@@ -39,6 +48,8 @@ interface Line {
   /** Those that are worked on. */
   working: number
   readonly unanswered: Set<FastifyReply>
+  /** Whether nothing is read from it for now. */
+  isPaused: boolean
   /** Begin the requests that wait their turn, in the order in which they came. */
   readonly waiting: (() => void)[]
 }
@@ -57,6 +68,8 @@ export interface ConnectionsPluginOptions {
 export const connectionsPlugin = fp<ConnectionsPluginOptions>(
   async (app, { takenWithinMs = TAKEN_WITHIN_MS }) => {
     const lines = new Map<Socket, Line>()
+    let waitingOfAll = 0
+    let isOver = false
     let tellAbandoned = (_reply: FastifyReply): void => undefined
     app.decorate('connections', {
       onAbandoned(tell) {
@@ -66,10 +79,15 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
 
     app.server.on('connection', (socket) => void open(socket))
     function open(socket: Socket): Line {
-      const line: Line = { brought: 0, working: 0, unanswered: new Set(), waiting: [] }
+      const line: Line = { brought: 0, working: 0, unanswered: new Set(), isPaused: false, waiting: [] }
       lines.set(socket, line)
+      // Node reads on after each answer.
+      socket.on('resume', () => {
+        if (line.isPaused) socket.pause()
+      })
       socket.once('close', () => {
         lines.delete(socket)
+        waitingOfAll -= line.waiting.length
         for (const reply of line.unanswered) abandon(reply)
       })
       return line
@@ -78,6 +96,31 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
       // Node tells only the answer that is being written: the others would keep what they have opened.
       if (!reply.raw.closed) reply.raw.destroy().emit('close')
       tellAbandoned(reply)
+    }
+
+    function wait(socket: Socket, line: Line, begin: () => void): void {
+      // What was read before it was hung up on still comes.
+      if (socket.destroyed) return
+      line.waiting.push(begin)
+      waitingOfAll += 1
+      if (line.waiting.length < WAITING_MAX) return
+      if (waitingOfAll > WAITING_OF_ALL_MAX) socket.destroy()
+      else if (!line.isPaused) {
+        line.isPaused = true
+        socket.pause()
+      }
+    }
+    function beginNext(socket: Socket, line: Line): void {
+      const begin = line.waiting.shift()
+      if (begin === undefined) line.working -= 1
+      else {
+        waitingOfAll -= 1
+        begin()
+      }
+      if (line.isPaused && line.waiting.length <= WAITING_MAX / 2) {
+        line.isPaused = false
+        socket.resume()
+      }
     }
 
     app.addHook('onRequest', ({ raw: { socket } }, reply, done) => {
@@ -89,15 +132,14 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
         line.working += 1
         done()
       } else {
-        line.waiting.push(done)
+        wait(socket, line, done)
       }
     })
     app.addHook('onResponse', ({ raw: { socket } }, reply, done) => {
       const line = lines.get(socket)
       if (line?.unanswered.delete(reply)) {
-        const next = line.waiting.shift()
-        if (next === undefined) line.working -= 1
-        else next()
+        beginNext(socket, line)
+        if (isOver && line.unanswered.size === 0) socket.destroySoon()
       }
       done()
     })
@@ -114,7 +156,13 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
 
     app.addHook('preClose', (done) => {
       clearInterval(look)
+      // Fastify says so only in answers to what comes from now on; whoever is not told keeps the connection.
+      for (const { unanswered } of lines.values()) {
+        const last = [...unanswered].at(-1)
+        if (last !== undefined && !last.raw.headersSent) last.raw.shouldKeepAlive = false
+      }
       setTimeout(() => {
+        isOver = true
         for (const [socket, { unanswered }] of lines) if (unanswered.size === 0) socket.destroy()
       }, COME_FORWARD_MS).unref()
       done()

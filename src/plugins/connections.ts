@@ -11,6 +11,8 @@ declare module 'fastify' {
 export interface Connections {
   /** Calls back for each answer whose client hung up before it was written. */
   onAbandoned(tell: (reply: FastifyReply) => void): void
+  /** Whether no other request of its connection is behind it, whose answer would be lost if this one were the last. */
+  isLast(reply: FastifyReply): boolean
 }
 
 /**
@@ -21,6 +23,9 @@ const REQUESTS_MAX = 1000
 
 /** How long, once the service is closing, a connection has to come forward with its request. */
 const COME_FORWARD_MS = 1000
+
+/** And how long the rest of a request whose head has come: Node's own limit for that ends with the server too. */
+const BODY_WITHIN_MS = 5000
 
 /** How long an answer may lie there without its reader taking any more of it; the largest of one piece has 200 KB. */
 const TAKEN_WITHIN_MS = 60_000
@@ -56,6 +61,7 @@ interface Line {
 
 export interface ConnectionsPluginOptions {
   readonly takenWithinMs?: number
+  readonly bodyWithinMs?: number
 }
 
 /**
@@ -66,7 +72,7 @@ export interface ConnectionsPluginOptions {
  * and then. One listener for each connection and none for each answer, of which a status check would feel every one.
  */
 export const connectionsPlugin = fp<ConnectionsPluginOptions>(
-  async (app, { takenWithinMs = TAKEN_WITHIN_MS }) => {
+  async (app, { takenWithinMs = TAKEN_WITHIN_MS, bodyWithinMs = BODY_WITHIN_MS }) => {
     const lines = new Map<Socket, Line>()
     let waitingOfAll = 0
     let isOver = false
@@ -74,6 +80,10 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
     app.decorate('connections', {
       onAbandoned(tell) {
         tellAbandoned = tell
+      },
+      isLast(reply) {
+        const line = lines.get(reply.request.raw.socket)
+        return line === undefined || (line.waiting.length === 0 && [...line.unanswered].at(-1) === reply)
       },
     } satisfies Connections)
 
@@ -156,15 +166,14 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
 
     app.addHook('preClose', (done) => {
       clearInterval(look)
-      // Fastify says so only in answers to what comes from now on; whoever is not told keeps the connection.
-      for (const { unanswered } of lines.values()) {
-        const last = [...unanswered].at(-1)
-        if (last !== undefined && !last.raw.headersSent) last.raw.shouldKeepAlive = false
-      }
       setTimeout(() => {
         isOver = true
         for (const [socket, { unanswered }] of lines) if (unanswered.size === 0) socket.destroy()
       }, COME_FORWARD_MS).unref()
+      setTimeout(() => {
+        for (const [socket, { unanswered }] of lines)
+          for (const { request } of unanswered) if (!request.raw.complete) socket.destroy()
+      }, bodyWithinMs).unref()
       done()
     })
   },

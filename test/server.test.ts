@@ -223,7 +223,7 @@ t.test('what is in flight when the signal comes is answered, and then the proces
     socket.write(LIVE)
     await until('it is answered', () => received().includes('"live"'))
     socket.write(
-      `POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+      `POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}${LIVE.repeat(6)}`,
     )
   }
   const counted = async () => (await service.pool.query('SELECT count FROM counters')).rows[0]?.count
@@ -232,10 +232,11 @@ t.test('what is in flight when the signal comes is answered, and then the proces
   t.same(end.exit, [0, null])
   t.ok(end.ms < 12_000, `after ${Math.round(end.ms)} ms`)
   for (const { received } of connections) {
-    const [, answer = ''] = received().split(/(?=HTTP\/1\.1 )/)
+    const [, answer = '', ...behind] = received().split(/(?=HTTP\/1\.1 )/)
     t.match(answer, /^HTTP\/1\.1 401 /)
     t.match(answer, /"code":"invalid_credentials"/)
-    t.match(answer, /^connection: close\r$/im, 'and told not to come back')
+    t.equal(behind.length, 6, 'as is what waits behind it, by the same connection')
+    t.match(behind.at(-1), /^connection: close\r$/im, 'and told not to come back')
   }
 })
 

@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Line } from './connection-line.ts'
+import { createLine } from './connection-line.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -11,11 +13,10 @@ declare module 'fastify' {
 export interface Connections {
   /** Calls back for each answer whose client hung up before it was written. */
   onAbandoned(tell: (reply: FastifyReply) => void): void
-  /**
-   * For a connection that cannot be read any further: calls back once every request that came whole has its answer, with
-   * the reply to the one whose body broke off, where there is one.
-   */
+  /** `Line.whenAnswered` of a connection; at once where it has brought nothing. */
   whenAnswered(socket: Socket, then: (broken: FastifyReply | undefined) => void): void
+  /** Whether no other request of its connection is behind it, whose answer would be lost if this one were the last. */
+  isLast(reply: FastifyReply): boolean
 }
 
 /**
@@ -27,33 +28,15 @@ const REQUESTS_MAX = 1000
 /** How long, once the service is closing, a connection has to come forward with its request. */
 const COME_FORWARD_MS = 1000
 
+/** And how long the rest of a request whose head has come: Node's own limit for that ends with the server too. */
+const BODY_WITHIN_MS = 5000
+
 /** How long an answer may lie there without its reader taking any more of it; the largest of one piece has 200 KB. */
 const TAKEN_WITHIN_MS = 60_000
 
-/**
- * Requests of one connection that are worked on at once. Node hands over whatever came in one piece, some 1,400
- * requests of a single packet: their answers would all lie in memory, each with its open file, for a client that
- * reads none of them.
- */
-const AT_ONCE = 4
-
-/** What one connection has brought and not got yet. */
-interface Line {
-  /** Requests since it was opened. */
-  brought: number
-  /** Those that are worked on. */
-  working: number
-  readonly unanswered: Set<FastifyReply>
-  /** Begin the requests that wait their turn, in the order in which they came. */
-  readonly waiting: (() => void)[]
-  /** Of the request that came last, until it is both whole and answered. */
-  last: FastifyReply | undefined
-  /** Looks whether it may say the last word of the connection. */
-  atLast: (() => void) | undefined
-}
-
 export interface ConnectionsPluginOptions {
   readonly takenWithinMs?: number
+  readonly bodyWithinMs?: number
 }
 
 /**
@@ -64,8 +47,10 @@ export interface ConnectionsPluginOptions {
  * and then. One listener for each connection and none for each answer, of which a status check would feel every one.
  */
 export const connectionsPlugin = fp<ConnectionsPluginOptions>(
-  async (app, { takenWithinMs = TAKEN_WITHIN_MS }) => {
+  async (app, { takenWithinMs = TAKEN_WITHIN_MS, bodyWithinMs = BODY_WITHIN_MS }) => {
     const lines = new Map<Socket, Line>()
+    const waiting = { count: 0 }
+    let isOver = false
     let tellAbandoned = (_reply: FastifyReply): void => undefined
     app.decorate('connections', {
       onAbandoned(tell) {
@@ -73,32 +58,19 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
       },
       whenAnswered(socket, then) {
         const line = lines.get(socket)
-        // Node tells of each piece of what it cannot read.
-        if (line?.atLast !== undefined) return
-        const broken = line?.last?.request.raw.complete === false ? line.last : undefined
-        if (line === undefined) return then(undefined)
-        line.atLast = () => {
-          for (const reply of line.unanswered) if (reply !== broken) return
-          line.atLast = () => undefined
-          then(broken)
-        }
-        line.atLast()
+        if (line === undefined) then(undefined)
+        else line.whenAnswered(then)
       },
+      isLast: (reply) => lines.get(reply.request.raw.socket)?.isLast(reply) ?? true,
     } satisfies Connections)
 
     app.server.on('connection', (socket) => void open(socket))
     function open(socket: Socket): Line {
-      const line: Line = {
-        brought: 0,
-        working: 0,
-        unanswered: new Set(),
-        waiting: [],
-        last: undefined,
-        atLast: undefined,
-      }
+      const line = createLine(socket, waiting)
       lines.set(socket, line)
       socket.once('close', () => {
         lines.delete(socket)
+        line.end()
         for (const reply of line.unanswered) abandon(reply)
       })
       return line
@@ -111,26 +83,13 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
 
     app.addHook('onRequest', ({ raw: { socket } }, reply, done) => {
       const line = lines.get(socket) ?? open(socket)
-      line.brought += 1
-      if (line.brought >= REQUESTS_MAX) reply.raw.shouldKeepAlive = false
-      line.unanswered.add(reply)
-      line.last = reply
-      if (line.working < AT_ONCE) {
-        line.working += 1
-        done()
-      } else {
-        line.waiting.push(done)
-      }
+      if (line.brought >= REQUESTS_MAX - 1) reply.raw.shouldKeepAlive = false
+      line.bring(reply, done)
     })
     app.addHook('onResponse', ({ raw: { socket } }, reply, done) => {
       const line = lines.get(socket)
-      if (line?.unanswered.delete(reply)) {
-        const next = line.waiting.shift()
-        if (next === undefined) line.working -= 1
-        else next()
-        if (line.last === reply && reply.request.raw.complete) line.last = undefined
-        line.atLast?.()
-      }
+      line?.answered(reply)
+      if (isOver && line?.unanswered.size === 0) socket.destroySoon()
       done()
     })
 
@@ -147,8 +106,13 @@ export const connectionsPlugin = fp<ConnectionsPluginOptions>(
     app.addHook('preClose', (done) => {
       clearInterval(look)
       setTimeout(() => {
+        isOver = true
         for (const [socket, { unanswered }] of lines) if (unanswered.size === 0) socket.destroy()
       }, COME_FORWARD_MS).unref()
+      setTimeout(() => {
+        for (const [socket, { unanswered }] of lines)
+          for (const { request } of unanswered) if (!request.raw.complete) socket.destroy()
+      }, bodyWithinMs).unref()
       done()
     })
   },

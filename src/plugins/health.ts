@@ -43,9 +43,9 @@ export const healthPlugin = fp<HealthPluginOptions>(
         else acts.push(act)
       },
     } satisfies Health)
-    // A connection that is kept alive would outlive the service: each gets its answer, and is closed after it.
+    // A connection that is kept alive would outlive the service: each gets its answers, and is closed after them.
     app.addHook('onSend', (_request, reply, _payload, done) => {
-      if (draining) reply.header('connection', 'close')
+      if (draining && app.connections.isLast(reply)) reply.header('connection', 'close')
       done()
     })
 
@@ -89,5 +89,5 @@ export const healthPlugin = fp<HealthPluginOptions>(
     endpoint(app, manner, '/health/ready', 'Ready', { GET: ready })
     if (showsMetrics) endpoint(app, manner, '/metrics', 'Metrics', { GET: metrics })
   },
-  { name: 'health', dependencies: ['database', 'metrics', 'guards'] },
+  { name: 'health', dependencies: ['connections', 'database', 'metrics', 'guards'] },
 )

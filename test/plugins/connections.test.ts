@@ -140,6 +140,114 @@ t.test(
   },
 )
 
+t.test(
+  'a client that keeps its connection does not hold up the end of a service that answers it late',
+  async (t) => {
+    const { app, open } = await startServer(t, 1500)
+    const { socket, received } = await open()
+    const arrived = once(app.server, 'request')
+    socket.write(GET)
+    await arrived
+    const ended = once(socket, 'end')
+    await app.close()
+    await ended
+    t.match(received(), /^HTTP\/1\.1 200 .*an answer$/s)
+  },
+)
+
+t.test(
+  'whoever asks on and on while his requests wait is not read on from, and is answered then',
+  async (t) => {
+    const { app, port, socket, finish } = await startWithDoor(t)
+    let asked = 0
+    app.server.on('request', () => (asked += 1))
+    socket.write(GET.repeat(50_000))
+    await condition(() => asked > 1000)
+    // Whatever is to be read has been read before an answer to another comes.
+    for (let round = 0; round < 5; round += 1) await (await fetch(`http://127.0.0.1:${port}/open`)).text()
+    const atFirst = asked
+    t.ok(atFirst < 5000, `${atFirst} of 50,000 were read`)
+    let received = ''
+    socket.setEncoding('utf8').on('data', (text) => (received += text))
+    finish()
+    await once(socket, 'close')
+    const answered = received.split('an answer').length - 1
+    t.ok(
+      answered > 100 && answered <= 1000,
+      `${answered} were answered: those that waited, and no more than may be`,
+    )
+    t.ok(asked < 50_000, `${asked} of 50,000 were read`)
+  },
+)
+
+t.test('many connections together do not have more than some thousand requests wait', async (t) => {
+  const { app, port, finish } = await startWithDoor(t)
+  const sockets = Array.from({ length: 10 }, () => connect(port, '127.0.0.1'))
+  let gone = 0
+  for (const socket of sockets) {
+    socket.on('error', () => undefined).on('close', () => (gone += 1))
+    socket.resume().write(GET.repeat(1500))
+  }
+  await condition(() => gone >= 2)
+  const few = connect(port, '127.0.0.1')
+  let received = ''
+  few.setEncoding('utf8').on('data', (text) => (received += text))
+  few.write(GET.repeat(50))
+  const arrived = await once(app.server, 'request')
+  t.ok(arrived)
+  t.ok(gone < sockets.length, 'those that were there before stay')
+  finish()
+  await condition(() => received.split('an answer').length - 1 === 50)
+  for (const socket of [...sockets, few]) socket.destroy()
+})
+
+t.test('half a body does not hold up the end of a service', async (t) => {
+  const app = Fastify({ forceCloseConnections: 'idle', return503OnClosing: false })
+  await app.register(connectionsPlugin, { bodyWithinMs: 100 })
+  app.post('/', async () => 'an answer')
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1')
+  socket.on('error', () => undefined)
+  t.teardown(() => socket.destroy())
+  const arrived = once(app.server, 'request')
+  socket.write(
+    'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{',
+  )
+  await arrived
+  const hungUp = once(socket, 'close').then(() => true)
+  const closed = app.close()
+  t.ok(await Promise.race([hungUp, new Promise((resolve) => setTimeout(resolve, 3000))]))
+  socket.destroy()
+  await closed
+})
+
+/** A server whose answers wait until they may be finished, and a connection to it. */
+async function startWithDoor(t: Test) {
+  const app = Fastify({ forceCloseConnections: true })
+  t.teardown(() => app.close())
+  await app.register(connectionsPlugin)
+  let finish = (): void => undefined
+  const door = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  app.get('/', async () => {
+    await door
+    return 'an answer'
+  })
+  app.get('/open', async () => 'another')
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => undefined)
+  t.teardown(() => socket.destroy())
+  await once(socket, 'connect')
+  return { app, port, socket, finish: () => finish() }
+}
+
+async function condition(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve))
+}
+
 /** A piece each fifth of a second. */
 async function* pieces() {
   for (let piece = 0; piece < 6; piece += 1) {

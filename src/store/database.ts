@@ -29,6 +29,10 @@ export interface DatabaseOptions {
   readonly onBatch?: OnBatch
 }
 
+/** Less by up to this share, so that replicas which started together do not all connect anew together. */
+const LIFETIME_SECONDS = 1800
+const LIFETIME_JITTER = 0.1
+
 /**
  * Opens the pool. Nothing waits for ever: a connection is had within a second, a statement takes two at most,
  * and the client gives up half a second after the server should have, so that an answer is never later than 3 s.
@@ -52,7 +56,7 @@ export function openDatabase({
     query_timeout: 2500,
     idle_in_transaction_session_timeout: 5000,
     idleTimeoutMillis: 30_000,
-    maxLifetimeSeconds: 1800,
+    maxLifetimeSeconds: Math.round(LIFETIME_SECONDS * (1 - Math.random() * LIFETIME_JITTER)),
     keepAlive: true,
     stream: socketByName,
     application_name: 'keyturn',

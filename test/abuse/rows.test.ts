@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
+import { FAULTS } from '../faults/all.ts'
 
 /** README.md beside this file is the list of what is withstood; it is checked against abuse-cases.md and the tests. */
 
@@ -78,6 +79,27 @@ t.test(
     const told = new Set(named.map(({ file, title }) => `${file} ${title}`))
     t.same(
       all.filter((each) => !told.has(each) && !/ where \$\{algorithm\} signs$/.test(each)),
+      [],
+    )
+  },
+)
+
+t.test(
+  'every fault that README.md names is one of npm run faults, each of which the project publishes',
+  async (t) => {
+    const names = FAULTS.map(({ name }) => name)
+    const [, table = ''] = readme.split('\n## Faults\n')
+    const told = [...table.matchAll(/^\| \d+ \| .* \| (.*) \|$/gm)].flatMap(([, cell = '']) => [
+      ...cell.matchAll(/“([^”]+)”/g),
+    ])
+    t.ok(told.length > 20, `${told.length} are named`)
+    t.same(
+      told.filter(([, name = '']) => !names.includes(name)),
+      [],
+    )
+    const published = readFileSync('README.md', 'utf8')
+    t.same(
+      names.filter((name) => !published.includes(`\n| ${name} |`)),
       [],
     )
   },

@@ -8,8 +8,10 @@ import { POOL_MAX } from './world.ts'
 const HOLD_MS = 900
 const TRIES = 4
 
+/** Between two statements of a transaction that goes on, it is so for a moment. */
 const IDLE_IN_TRANSACTION = `
-  SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'keyturn' AND state LIKE 'idle in%'`
+  SELECT count(*)::int AS n FROM pg_stat_activity
+  WHERE application_name = 'keyturn' AND state LIKE 'idle in%' AND state_change < clock_timestamp() - interval '1 s'`
 const WAITING = `
   SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'keyturn' AND wait_event_type = 'Lock'`
 

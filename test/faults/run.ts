@@ -1,46 +1,13 @@
 import { parseArgs } from 'node:util'
 import { chanceOf, mixSeed } from '../torture/chance.ts'
-import { clockFaults } from './clock-faults.ts'
-import { diskFaults } from './disk-faults.ts'
-import { failovers } from './failover.ts'
-import type { Fault, Row } from './fault.ts'
-import { manyFaults } from './hundred.ts'
-import { keyFaults } from './key-faults.ts'
-import { listenFaults } from './listen-faults.ts'
-import { logFaults } from './log-faults.ts'
-import { mailFaults } from './mail-faults.ts'
-import { networkFaults } from './network-faults.ts'
+import { FAULTS } from './all.ts'
+import type { Row } from './fault.ts'
 import { observe } from './observe.ts'
-import { oldPrimaryFaults } from './old-primary-faults.ts'
-import { postgresFaults } from './postgres-faults.ts'
-import { replicaFaults } from './replica-faults.ts'
-import { resolverFaults } from './resolver-faults.ts'
-import { restoreFaults } from './restore-faults.ts'
-import { slotFaults } from './slot-faults.ts'
-import { stormFaults } from './storm-faults.ts'
 import { head, notRun, show } from './table.ts'
 import { createWorld } from './world.ts'
 
 // `npm run faults [-- --seed N --only part-of-a-name --rounds N]`: see CONTRIBUTING.md, "Faults".
 
-const FAULTS: readonly Fault[] = [
-  ...postgresFaults,
-  ...slotFaults,
-  ...networkFaults,
-  ...resolverFaults,
-  ...manyFaults,
-  ...failovers,
-  ...oldPrimaryFaults,
-  ...restoreFaults,
-  ...diskFaults,
-  ...listenFaults,
-  ...keyFaults,
-  ...mailFaults,
-  ...logFaults,
-  ...replicaFaults,
-  ...clockFaults,
-  ...stormFaults,
-]
 const REQUESTS_PER_SECOND = 40
 const PEOPLE = 40
 

@@ -58,15 +58,14 @@ export const lastWordsPlugin = fp(
       // It has its answer, and that answer its line: whatever was wrong with the rest of its body.
       if (!socket.writable || broken?.raw.headersSent) return void socket.destroySoon()
       const requestId = broken?.request.id ?? randomUUID()
-      socket.end(refusalText(status, requestId))
+      socket.end(asBytes(status, answerTo(status, requestId)))
       if (broken === undefined) app.requestLog.unread({ requestId, method, status, reason })
       else app.requestLog.broken(broken, status, reason)
     })
     app.server.on('checkExpectation', ({ method = '' }, response) => {
       const requestId = randomUUID()
-      const { type, body } = problemOf(417, requestId)
-      const own = { 'content-type': type, 'content-length': Buffer.byteLength(body) }
-      response.writeHead(417, { ...headersOf(requestId), ...own })
+      const { headers, body } = answerTo(417, requestId)
+      response.writeHead(417, headers)
       response.end(method === 'HEAD' ? undefined : body)
       app.requestLog.unread({ requestId, method, status: 417, reason: 'EXPECT' })
     })
@@ -86,20 +85,29 @@ function isOtherVersion({ code, message }: ConnectionError): boolean {
   return code === 'HPE_INVALID_VERSION' && message.endsWith('Invalid HTTP version')
 }
 
-function headersOf(requestId: string): Record<string, string> {
-  return { connection: 'close', 'cache-control': 'no-store', 'x-request-id': requestId, ...SECURITY_HEADERS }
+interface UnreadAnswer {
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
 }
 
-function refusalText(status: number, requestId: string): string {
+/** The refusal of what never became a request of Fastify's. */
+function answerTo(status: number, requestId: string): UnreadAnswer {
   const { type, body } = problemOf(status, requestId)
+  const headers = {
+    Connection: 'close',
+    'Content-Type': type,
+    'Content-Length': String(Buffer.byteLength(body)),
+    'Cache-Control': 'no-store',
+    'X-Request-Id': requestId,
+    ...SECURITY_HEADERS,
+  }
+  return { headers, body }
+}
+
+function asBytes(status: number, { headers, body }: UnreadAnswer): string {
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    'Connection: close',
-    `Content-Type: ${type}`,
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Cache-Control: no-store',
-    `X-Request-Id: ${requestId}`,
-    ...Object.entries(SECURITY_HEADERS).map(([name, value]) => `${name}: ${value}`),
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
   ]
   return `${head.join('\r\n')}\r\n\r\n${body}`
 }

@@ -22,6 +22,7 @@ import { buildTestApp, startApp } from '../helpers/app.ts'
 import { bearer, get, send } from '../helpers/client.ts'
 import type { OpenApi } from '../helpers/fuzz-requests.ts'
 import { connectTo, readAll } from '../helpers/raw.ts'
+import { keepPrinted } from '../helpers/run-log.ts'
 import { until } from '../helpers/until.ts'
 
 /** Group N of abuse-cases.md, as far as it is about what gets out; tools/leaks.mjs asks the same of every log of the run. */
@@ -366,6 +367,7 @@ t.test(
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
+    keepPrinted(child.stdout)
     const service = printedBy(t, child)
     await Promise.race([asked, once(child, 'exit')])
     t.equal(child.exitCode, null, service.printed())

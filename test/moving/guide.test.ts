@@ -10,6 +10,7 @@ import { bareEnvironment, ROOT } from '../helpers/cli.ts'
 import { fillDjango, ONE_OF_EACH } from '../helpers/django.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
+import { keepPrinted } from '../helpers/run-log.ts'
 
 const SHOWN = {
   service: 'http://127.0.0.1:3000',
@@ -128,10 +129,12 @@ interface Where {
 
 /** Without the loader that tap puts into the environment of every process. */
 function shell(script: string, where: Where): ChildProcess {
-  return spawn('sh', ['-e', '-c', `unset NODE_OPTIONS\n${script}`], {
+  const child = spawn('sh', ['-e', '-c', `unset NODE_OPTIONS\n${script}`], {
     ...where,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  keepPrinted(child.stdout)
+  return child
 }
 
 async function run(script: string, where: Where) {

@@ -89,7 +89,8 @@ t.test('whatever stands in X-Forwarded-For, every endpoint that records it answe
       forwardedFor.slice(0, 60),
     )
   }
-  await Promise.all([...FORMS.map(([form]) => form), ...GARBAGE].map(everywhere))
+  // One after the other: all at once they fill the queue of hashes of a machine that is busy.
+  for (const form of [...FORMS.map(([each]) => each), ...GARBAGE]) await everywhere(form)
 })
 
 t.test(

@@ -35,6 +35,9 @@ export interface Adapter {
   close(): Promise<void>
 }
 
+/** Replays that a server has recorded: inside the grace by whose request it took for one, and late ones, of both. */
+export type RecordedReplays = Readonly<Record<Party | 'late', number>>
+
 /** What an adapter may want to know of the schedule before it begins. */
 export interface Stage {
   /** From 1 up to `Adapter.replicas`. */
@@ -63,8 +66,8 @@ export interface Subject {
   restart?(replica: number, sendAll: () => void): Promise<void>
   /** The database loses what this session committed since that moment, at most so many commits, never the first. */
   failOver?(at: number, since: number, commits: number): Promise<void>
-  /** How many replays inside the grace the server has a record of, by whose request it took for one. */
-  recordedReplays?(): Promise<Readonly<Record<Party, number>>>
+  /** What the server has a record of. */
+  recordedReplays?(): Promise<RecordedReplays>
   /** The schedule is over. */
   end(): Promise<void>
 }

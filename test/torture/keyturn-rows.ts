@@ -1,4 +1,5 @@
 import pg from 'pg'
+import type { EventKind } from '../../src/core/events.ts'
 import { coalesce } from '../../src/store/coalesce.ts'
 import { STAND_STILL } from './keyturn-clock.ts'
 
@@ -21,8 +22,8 @@ export interface Rows {
   age(sessionId: string, ms: number): Promise<Snapshot | undefined>
   /** Puts a row back to what it was, so much older. */
   restore(sessionId: string, snapshot: Snapshot, ms: number): Promise<void>
-  /** How many replays inside the grace the record holds of whoever calls himself so. */
-  countReplays(sessionId: string, userAgent: string): Promise<number>
+  /** How many events of this kind the record holds of whoever calls himself so. */
+  countEvents(sessionId: string, kind: EventKind, userAgent: string): Promise<number>
   remove(sessionId: string): Promise<void>
   close(): Promise<void>
 }
@@ -43,10 +44,10 @@ const RESTORE = `
     floor_generation = $6, rotated_at = $7, retry_key = $8, revoked_at = $9, revoked_reason = $10
   WHERE id = $1`
 
-const COUNT_REPLAYS = `
+const COUNT_EVENTS = `
   SELECT asked.ordinal, count(e.id)::integer AS times
-  FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS asked (id, user_agent, ordinal)
-  LEFT JOIN events e ON e.session_id = asked.id AND e.kind = 'refresh_replayed' AND e.user_agent = asked.user_agent
+  FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS asked (id, kind, user_agent, ordinal)
+  LEFT JOIN events e ON e.session_id = asked.id AND e.kind = asked.kind AND e.user_agent = asked.user_agent
   GROUP BY asked.ordinal`
 
 const REMOVE = 'DELETE FROM sessions WHERE id = ANY ($1::uuid[])'
@@ -72,11 +73,15 @@ export async function openRows(url: string): Promise<Rows> {
     return aged
   }, BATCH_MAX)
 
-  const count = coalesce<{ id: string; userAgent: string }, number>(async (asks) => {
+  const count = coalesce<{ id: string; kind: EventKind; userAgent: string }, number>(async (asks) => {
     const { rows } = await pool.query<{ ordinal: string; times: number }>({
-      name: 'count_replays',
-      text: COUNT_REPLAYS,
-      values: [asks.map(({ id }) => id), asks.map(({ userAgent }) => userAgent)],
+      name: 'count_events',
+      text: COUNT_EVENTS,
+      values: [
+        asks.map(({ id }) => id),
+        asks.map(({ kind }) => kind),
+        asks.map(({ userAgent }) => userAgent),
+      ],
     })
     const counts = asks.map(() => 0)
     for (const { ordinal, times } of rows) counts[Number(ordinal) - 1] = times
@@ -103,7 +108,7 @@ export async function openRows(url: string): Promise<Rows> {
         ],
       })
     },
-    countReplays: (id, userAgent) => count({ id, userAgent }),
+    countEvents: (id, kind, userAgent) => count({ id, kind, userAgent }),
     remove: (id) => remove(id),
     close: () => pool.end(),
   }

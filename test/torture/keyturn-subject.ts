@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { EventKind } from '../../src/core/events.ts'
 import type { Stage, Subject, Unread } from './adapter.ts'
 import type { HttpAnswer, HttpRequest } from './connections.ts'
 import type { Deaths } from './deaths.ts'
@@ -125,9 +126,14 @@ export function subjectOf({ stage, seat, account, replicas, rows, deaths, inTurn
       await rows.restore(sessionId, state.row, agedTo - state.at)
     },
     async recordedReplays() {
-      const of = (party: Party) => rows.countReplays(sessionId, party)
-      const [client, thief] = await Promise.all([of('client'), of('thief')])
-      return { client, thief }
+      const count = (kind: EventKind, party: Party) => rows.countEvents(sessionId, kind, party)
+      const [client, thief, ...late] = await Promise.all([
+        count('refresh_replayed', 'client'),
+        count('refresh_replayed', 'thief'),
+        count('refresh_lost_answer', 'client'),
+        count('refresh_lost_answer', 'thief'),
+      ])
+      return { client, thief, late: late.reduce((sum, each) => sum + each, 0) }
     },
     async end() {
       if (sessionId === '') return

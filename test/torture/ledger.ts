@@ -16,7 +16,7 @@ export interface Ledger {
   readonly delayed: { readonly asked: number; readonly lost: number }
   /** Answers to tokens that had been exchanged before, inside the grace. */
   readonly replays: Readonly<Record<Party, number>>
-  /** Those of the thief that came in the moment of the first exchange: which of the two was first, no answer tells. */
+  /** Those of the thief that came in the moment of a rotation: which of the two was first, no answer tells. */
   readonly crossings: number
   readonly theft: TheftEnding
   signedIn(tokens: Tokens, at: number): void
@@ -92,7 +92,7 @@ export function createLedger(world: World, lives: Lives): Ledger {
     const isRepeated = exchanged.has(refresh)
     if (isRepeated && isInGrace(at)) {
       replays[party] += 1
-      if (party === 'thief' && exchanged.get(refresh) === at) crossings += 1
+      if (party === 'thief' && lastRotation === at) crossings += 1
     }
     const generation = next === undefined ? (generations.get(refresh) ?? 0) + 1 : generationOf(next, refresh)
     judgeDoubleUse(party, refresh, generation, at)

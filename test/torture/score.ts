@@ -1,7 +1,7 @@
+import type { RecordedReplays } from './adapter.ts'
 import { FAMILIES, KEYED, KEYLESS, LOSSY, ROBBED } from './families.ts'
 import type { Family } from './kinds.ts'
 import type { Ledger, TheftEnding } from './ledger.ts'
-import type { Party } from './server.ts'
 import type { Trial } from './trial.ts'
 
 /** What came of the schedules of one family. */
@@ -86,11 +86,11 @@ export function createScore(): Score {
 
 /**
  * Replays of the thief without an event. Where both asked in one moment the server may have taken the client for the
- * second: the event may then stand under either of them, and what both did is held against all that is recorded.
+ * second, or the thief for the first and late: what both did is then held against all that is recorded of either.
  */
-function unrecorded({ replays, crossings }: Ledger, recorded: Readonly<Record<Party, number>>): number {
+function unrecorded({ replays, crossings }: Ledger, recorded: RecordedReplays): number {
   const ofThief = replays.thief - recorded.thief
-  const ofBoth = replays.thief + replays.client - recorded.thief - recorded.client
+  const ofBoth = replays.thief + replays.client - recorded.thief - recorded.client - recorded.late
   return Math.max(0, ofThief - crossings, Math.min(ofThief, ofBoth))
 }
 

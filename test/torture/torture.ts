@@ -78,8 +78,12 @@ const nameOf = (replay: string) => FAMILIES[Number(replay.split(':')[0])]?.name
 
 /** One schedule alone, with all its steps. */
 async function show(adapter: Adapter, seed: number, [family, n]: readonly [number, number]): Promise<void> {
-  const { log, schedule, ledger } = await tryServer(adapter, family, seed, n, true)
+  const { log, schedule, ledger, recordedReplays } = await tryServer(adapter, family, seed, n, true)
   console.log(`${FAMILIES[family]?.name}\n${JSON.stringify(schedule)}\n${log.join('\n')}`)
+  const { replays, crossings } = ledger
+  console.log(
+    `replays ${JSON.stringify({ ...replays, crossings })}, recorded ${JSON.stringify(recordedReplays)}`,
+  )
   console.log(schedule.thief === undefined ? (ledger.falseLogout ?? 'no false logout') : ledger.theft)
 }
 

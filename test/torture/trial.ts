@@ -1,11 +1,10 @@
-import type { Adapter } from './adapter.ts'
+import type { Adapter, RecordedReplays } from './adapter.ts'
 import { chanceOf, mixSeed } from './chance.ts'
 import { FAMILIES } from './families.ts'
 import type { Ledger } from './ledger.ts'
 import { createLedger } from './ledger.ts'
 import { drive } from './run.ts'
 import type { Schedule } from './schedule.ts'
-import type { Party } from './server.ts'
 import { stage } from './staged.ts'
 import { createWorld } from './world.ts'
 
@@ -18,7 +17,7 @@ export interface Trial {
   readonly schedule: Schedule
   readonly ledger: Ledger
   /** What the server has a record of, where it can tell. */
-  readonly recordedReplays: Readonly<Record<Party, number>> | undefined
+  readonly recordedReplays: RecordedReplays | undefined
   readonly log: readonly string[]
 }
 

@@ -162,7 +162,7 @@ t.test(
     let asked = 0
     app.server.on('request', () => (asked += 1))
     socket.write(GET.repeat(50_000))
-    await condition(() => asked > 1000)
+    await until('a thousand are read', () => asked > 1000)
     // Whatever is to be read has been read before an answer to another comes.
     for (let round = 0; round < 5; round += 1) await (await fetch(`http://127.0.0.1:${port}/open`)).text()
     const atFirst = asked
@@ -188,7 +188,7 @@ t.test('many connections together do not have more than some thousand requests w
     socket.on('error', () => undefined).on('close', () => (gone += 1))
     socket.resume().write(GET.repeat(1500))
   }
-  await condition(() => gone >= 2)
+  await until('two are hung up on', () => gone >= 2)
   const few = connect(port, '127.0.0.1')
   let received = ''
   few.setEncoding('utf8').on('data', (text) => (received += text))
@@ -197,7 +197,7 @@ t.test('many connections together do not have more than some thousand requests w
   t.ok(arrived)
   t.ok(gone < sockets.length, 'those that were there before stay')
   finish()
-  await condition(() => received.split('an answer').length - 1 === 50)
+  await until('all fifty are answered', () => received.split('an answer').length - 1 === 50)
   for (const socket of [...sockets, few]) socket.destroy()
 })
 
@@ -214,9 +214,12 @@ t.test('half a body does not hold up the end of a service', async (t) => {
     'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{',
   )
   await arrived
-  const hungUp = once(socket, 'close').then(() => true)
+  let isHungUp = false
+  socket.once('close', () => {
+    isHungUp = true
+  })
   const closed = app.close()
-  t.ok(await Promise.race([hungUp, new Promise((resolve) => setTimeout(resolve, 3000))]))
+  t.ok(await until('it is hung up on', () => isHungUp, 3))
   socket.destroy()
   await closed
 })
@@ -242,10 +245,6 @@ async function startWithDoor(t: Test) {
   t.teardown(() => socket.destroy())
   await once(socket, 'connect')
   return { app, port, socket, finish: () => finish() }
-}
-
-async function condition(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setImmediate(resolve))
 }
 
 /** A piece each fifth of a second. */

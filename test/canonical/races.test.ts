@@ -6,6 +6,7 @@ import type { Tokens } from '../helpers/accounts.ts'
 import { register, signedIn, signIn, somebody } from '../helpers/accounts.ts'
 import { startApp } from '../helpers/app.ts'
 import { bearer, get, post } from '../helpers/client.ts'
+import { startOwnPostgres } from '../helpers/postgres.ts'
 import { keepSecret } from '../helpers/run-log.ts'
 import { until } from '../helpers/until.ts'
 import { connectionsTo } from '../torture/connections.ts'
@@ -83,7 +84,7 @@ const REFRESH = {
 } as const
 
 t.test('10,000 rotations add no row and nearly all are heap-only updates', async (t) => {
-  const service = await startApp(t)
+  const service = await startApp(t, {}, { databaseUrl: await startOwnPostgres(t) })
   const { pool } = service.app.database
   const person = await register(service)
   const sessions: Tokens[] = []

@@ -1,5 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { chmod, mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import pg from 'pg'
+import { startEmbeddedPostgres } from '../../src/store/embedded.ts'
+import { migrate } from '../../src/store/migrate.ts'
 
 /** What we need of tap's `t`. */
 export type Teardown = { teardown(work: () => unknown): void }
@@ -25,6 +30,22 @@ export async function createTestDatabase(
     await execute(admin, `drop database ${name} with (force)`)
   })
   return { url: url.href, pool }
+}
+
+/**
+ * The URL of a migrated, empty database on a server of the test's own, which stops in teardown; tools/test.mjs removes
+ * its files. For tests that count dead row versions: PostgreSQL keeps them as long as a transaction that writes is open
+ * in any database of the server, and other tests hold such ones.
+ */
+export async function startOwnPostgres(t: Teardown): Promise<string> {
+  const home = await mkdtemp(join(tmpdir(), 'own-'))
+  // Passable, because Postgres runs as somebody else when we are root.
+  await chmod(home, 0o711)
+  const settings = { autovacuum: 'off' }
+  const postgres = await startEmbeddedPostgres({ dataDir: join(home, 'data'), durable: false, settings })
+  t.teardown(() => postgres.stop())
+  await migrate(postgres.url)
+  return postgres.url
 }
 
 /** The same database, for a service that waits for a lock longer than a machine, however busy, holds one up. */

@@ -5,6 +5,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { Test } from 'tap'
 import t from 'tap'
+import { plain } from '../../tools/plain.mjs'
 import { TEST_SECRETS } from '../helpers/app.ts'
 import { bareEnvironment, ROOT } from '../helpers/cli.ts'
 import { fillDjango, ONE_OF_EACH } from '../helpers/django.ts'
@@ -103,13 +104,13 @@ function shownAs(text: string): RegExp {
   return new RegExp(`^${literal.replaceAll('…', '[\\s\\S]*?')}$`)
 }
 
-/** `keyturn`, from source, and as much of curl as the guide uses, for machines that have none. */
+/** `keyturn`, and as much of curl as the guide uses, for machines that have none. */
 function commands(bin: string): string {
   const put = (name: string, text: string) => {
     writeFileSync(join(bin, name), text)
     chmodSync(join(bin, name), 0o755)
   }
-  put('keyturn', `#!/bin/sh\nexec node --import '${ROOT}/tools/ts.mjs' '${ROOT}/src/cli.ts' "$@"\n`)
+  put('keyturn', `#!/bin/sh\nexec node '${plain('src/cli.ts')}' "$@"\n`)
   put(
     'curl',
     `#!/usr/bin/env node

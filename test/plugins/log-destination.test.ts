@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import t from 'tap'
 import { createLogDestination } from '../../src/plugins/log-destination.ts'
+import { plain } from '../../tools/plain.mjs'
 import { TEST_SECRETS } from '../helpers/app.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { directory } from '../helpers/keys.ts'
@@ -147,12 +148,12 @@ interface Spawned {
   readonly settings?: Readonly<Record<string, string>>
 }
 
-/** The service as `npm start` runs it, on a port that is known without its log. A defect comes with SIGUSR2. */
+/** The service as a process of its own, on a port that is known without its log. A defect comes with SIGUSR2. */
 async function spawnService(t: Test, { stdout, settings = {} }: Spawned) {
   const port = await freePort()
   const { url: databaseUrl } = await createTestDatabase(t)
   const defect = "data:text/javascript,process.on('SIGUSR2', () => { throw new Error('a defect') })"
-  const child = spawn(process.execPath, ['--import', './tools/ts.mjs', '--import', defect, 'src/server.ts'], {
+  const child = spawn(process.execPath, ['--import', defect, plain('src/server.ts')], {
     env: {
       PATH: process.env['PATH'],
       ...{ TMPDIR: tmpdir(), DATABASE_URL: databaseUrl, PORT: String(port), BCRYPT_COST: '4' },
@@ -274,7 +275,7 @@ t.test(
 
 t.test('a verb of the command that cannot write down its answer fails, and says why', async (t) => {
   const stdout = (await takingNothing(t)).at(-1)?.() ?? -1
-  const child = spawn(process.execPath, ['--import', './tools/ts.mjs', 'src/cli.ts', 'settings'], {
+  const child = spawn(process.execPath, [plain('src/cli.ts'), 'settings'], {
     stdio: ['ignore', stdout, 'pipe'],
   })
   closeSync(stdout)

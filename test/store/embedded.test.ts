@@ -11,6 +11,7 @@ import pg from 'pg'
 import t from 'tap'
 import { startEmbeddedPostgres } from '../../src/store/embedded.ts'
 import { lockDataDirectory } from '../../src/store/embedded-lock.ts'
+import { plain } from '../../tools/plain.mjs'
 import type { Teardown } from '../helpers/postgres.ts'
 import { until } from '../helpers/until.ts'
 
@@ -204,11 +205,11 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** Another Node process that starts our directory and prints its URL, or why not. */
 function elsewhere(t: Teardown): ChildProcess {
   const script = `
-    const { startEmbeddedPostgres } = await import('./src/store/embedded.ts')
+    const { startEmbeddedPostgres } = await import('${plain('src/store/embedded.ts')}')
     const attempt = startEmbeddedPostgres({ dataDir: process.argv[1], durable: false })
     console.log(await attempt.then(({ url }) => url, (error) => error.message))
     process.stdin.resume()`
-  const flags = ['--import', './tools/ts.mjs', '--input-type=module', '-e', script, dataDir]
+  const flags = ['--input-type=module', '-e', script, dataDir]
   const child = spawn(process.execPath, flags, { cwd: ROOT, stdio: ['pipe', 'pipe', 'inherit'] })
   t.teardown(() => ended(child))
   return child

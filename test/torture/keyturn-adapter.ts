@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startEmbeddedPostgres } from '../../src/store/embedded.ts'
 import { migrate } from '../../src/store/migrate.ts'
+import { writePlain } from '../../tools/plain.mjs'
 import type { Adapter, OpenAdapter } from './adapter.ts'
 import { createDeaths } from './deaths.ts'
 import { inTurns } from './in-turn.ts'
@@ -27,6 +28,7 @@ export interface KeyturnOptions {
 
 /** Keyturn with a PostgreSQL of its own, which ends with it. */
 export const openAdapter: OpenAdapter = async () => {
+  await writePlain()
   const home = await mkdtemp(join(tmpdir(), 'keyturn-torture-'))
   // Passable, because Postgres runs as somebody else when we are root.
   await chmod(home, 0o711)

@@ -2,12 +2,11 @@ import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { plain } from '../../tools/plain.mjs'
 import type { Connections, HttpAnswer, HttpRequest } from './connections.ts'
 import { connectionsTo } from './connections.ts'
 
-const PROGRAM = fileURLToPath(new URL('./keyturn-server.ts', import.meta.url))
-const TYPESCRIPT = new URL('../../tools/ts.mjs', import.meta.url).href
+const PROGRAM = plain('test/torture/keyturn-server.ts')
 const CONNECTIONS_MAX = 64
 const START_WITHIN_MS = 60_000
 /** The process dies up to so long after the requests of those it is to be cut for were sent. */
@@ -84,7 +83,7 @@ export async function startReplica(databaseUrl: string): Promise<KeyturnReplica>
 }
 
 async function start(databaseUrl: string): Promise<{ child: ChildProcess; connections: Connections }> {
-  const child = fork(PROGRAM, [databaseUrl], { execArgv: ['--import', TYPESCRIPT], detached: true })
+  const child = fork(PROGRAM, [databaseUrl], { execArgv: [], detached: true })
   const [port] = await Promise.race([
     once(child, 'message', { signal: AbortSignal.timeout(START_WITHIN_MS) }),
     once(child, 'exit').then(([code]) => {

@@ -13,6 +13,7 @@ import { createRefreshCookie } from './dialects/refresh-cookie.ts'
 import { limits } from './limits.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { bcryptPoolPlugin } from './plugins/bcrypt-pool.ts'
+import type { BcryptThreads } from './plugins/bcrypt-threads.ts'
 import { bodies } from './plugins/bodies.ts'
 import { clientErrors, lastWordsPlugin } from './plugins/client-errors.ts'
 import { commonPasswordsPlugin } from './plugins/common-passwords.ts'
@@ -51,7 +52,7 @@ export type RunnableConfig = Config & {
   readonly [K in 'databaseUrl' | 'jwtSecrets' | 'serverSecrets']: NonNullable<Config[K]>
 }
 
-/** Time, chance and who listens, for tests to replace. */
+/** Time, chance, who listens and who hashes, for tests to replace. */
 export interface World {
   /** Milliseconds since 1970. */
   readonly now: () => number
@@ -59,6 +60,8 @@ export interface World {
   readonly random: () => number
   /** Takes the lines of the log, each a JSON text; standard output where nobody does. */
   readonly logTo?: { write(line: string): void }
+  /** Threads for all services of a process, which end with none of them; each starts its own where there are none. */
+  readonly bcryptThreads?: BcryptThreads
 }
 
 const { version }: { version: string } = JSON.parse(
@@ -71,7 +74,7 @@ const { version }: { version: string } = JSON.parse(
  */
 export async function buildApp(
   config: RunnableConfig,
-  { now = Date.now, random = Math.random, logTo }: Partial<World> = {},
+  { now = Date.now, random = Math.random, logTo, bcryptThreads }: Partial<World> = {},
   keySource?: KeySource,
 ): Promise<FastifyInstance> {
   const refuse = refuseWithProblem(config.publicUrl)
@@ -141,7 +144,7 @@ export async function buildApp(
     ages: { ...config, accessTtlSeconds: longestTtlSeconds },
     random,
   })
-  await app.register(bcryptPoolPlugin, { cost: config.bcryptCost })
+  await app.register(bcryptPoolPlugin, { cost: config.bcryptCost, threads: bcryptThreads })
   await app.register(commonPasswordsPlugin, { minLength: config.passwordMinLength })
   await app.register(jwtPlugin, {
     keys: jwtKeys,

@@ -1,12 +1,9 @@
-import { once } from 'node:events'
-import { availableParallelism } from 'node:os'
-import { setTimeout as pause } from 'node:timers/promises'
-import type { Worker } from 'node:worker_threads'
 import fp from 'fastify-plugin'
-import { Piscina } from 'piscina'
 import type work from '../core/bcrypt-worker.js'
 import { AuthError } from '../core/errors.ts'
 import type { BcryptPool } from '../core/ports.ts'
+import type { BcryptThreads } from './bcrypt-threads.ts'
+import { startBcryptThreads, THREADS } from './bcrypt-threads.ts'
 import { createCounter, createGauge, createHistogram, LATENCY_BOUNDS } from './metric-kinds.ts'
 
 declare module 'fastify' {
@@ -18,10 +15,10 @@ declare module 'fastify' {
 export interface BcryptPoolPluginOptions {
   /** BCRYPT_COST: tells what a hash takes before one has been timed. */
   readonly cost: number
+  /** Threads that outlive this service; by default it has its own. */
+  readonly threads?: BcryptThreads | undefined
 }
 
-/** More threads than cores bring nothing but delay. */
-const THREADS = availableParallelism()
 /** Who would wait longer than this is told to come back: an answer after three seconds is none. */
 const WAIT_MAX_MS = 2000
 const QUEUE_MAX = 1000
@@ -29,8 +26,6 @@ const QUEUE_MAX = 1000
 const SLOTS = THREADS + 1
 const RETRY_AFTER_SECONDS = 2
 const COST_12_MS = 200
-/** A thread that has said nothing by then has failed to start. */
-const LOADED_WITHIN_MS = 1000
 
 interface Waiting {
   readonly resolve: () => void
@@ -39,34 +34,9 @@ interface Waiting {
 
 /** bcrypt on worker threads of low priority, as many as there are cores, behind a queue bounded in time. */
 export const bcryptPoolPlugin = fp<BcryptPoolPluginOptions>(
-  async (app, { cost }) => {
-    const pool = new Piscina<Parameters<typeof work>[0], Awaited<ReturnType<typeof work>>>({
-      filename: new URL('../core/bcrypt-worker.js', import.meta.url).href,
-      execArgv: [],
-      minThreads: 1,
-      maxThreads: THREADS,
-      idleTimeout: 60_000,
-    })
-    /** By thread, when it has loaded its module: the first thing that it says. */
-    const loading = new Map<Worker, Promise<unknown>>()
-    function watchThreads(): void {
-      for (const thread of pool.threads) {
-        if (!loading.has(thread))
-          loading.set(
-            thread,
-            once(thread, 'message').catch(() => undefined),
-          )
-      }
-    }
-    pool.on('workerDestroy', () => {
-      for (const thread of loading.keys()) if (!pool.threads.includes(thread)) loading.delete(thread)
-    })
-    watchThreads()
-    app.addHook('onClose', async () => {
-      // Node.js aborts the whole process where a thread is ended while it loads its first module.
-      await Promise.race([Promise.all(loading.values()), pause(LOADED_WITHIN_MS, undefined, { ref: false })])
-      await pool.destroy()
-    })
+  async (app, { cost, threads: shared }) => {
+    const threads = shared ?? startBcryptThreads()
+    if (shared === undefined) app.addHook('onClose', () => threads.end())
     let taskMs = COST_12_MS * 2 ** (cost - 12)
     let taken = 0
     const waiting: Waiting[] = []
@@ -125,12 +95,9 @@ export const bcryptPoolPlugin = fp<BcryptPoolPluginOptions>(
       await takeSlot()
       waits.observe((performance.now() - asked) / 1000)
       try {
-        const ran = pool.run(task)
-        watchThreads()
-        return await ran
+        return await threads.run(task)
       } finally {
-        // Piscina times the work itself, without the wait, in milliseconds.
-        taskMs = pool.histogram.runTime.mean || taskMs
+        taskMs = threads.meanMs || taskMs
         passSlotOn()
       }
     }

@@ -4,6 +4,8 @@ import type { RunnableConfig, World } from '../../src/app.ts'
 import { buildApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { keySourceOf } from '../../src/key-source.ts'
+import type { BcryptThreads } from '../../src/plugins/bcrypt-threads.ts'
+import { startBcryptThreads } from '../../src/plugins/bcrypt-threads.ts'
 import type { KeySource } from '../../src/plugins/key-reload.ts'
 import type { Teardown } from './postgres.ts'
 import { createTestDatabase, patiently } from './postgres.ts'
@@ -14,6 +16,8 @@ export const TEST_SECRETS = {
   JWT_SECRETS: 'jwt1:jZgC2xfqfLESwfz7g6PQ2APe_t-torsJinw6Z9l4aCg',
   SERVER_SECRETS: 'srv1:-6o3TfsPjZkfKhQ6gncJQioixhvNYV3t8yVqX8tCOco',
 }
+
+const CHEAPEST = '4'
 
 /** Production refuses those of tests. */
 const newSecrets = () => {
@@ -46,7 +50,7 @@ function testEnvironment(databaseUrl: string, settings: Settings): Settings {
     NODE_ENV: 'test',
     DATABASE_URL: databaseUrl,
     PUBLIC_URL: 'http://keyturn.test',
-    BCRYPT_COST: '4',
+    BCRYPT_COST: CHEAPEST,
     RATE_LIMIT: 'off',
     LOG_LEVEL: process.env['TEST_LOG'] ?? 'silent',
     ...Object.fromEntries(secrets),
@@ -54,17 +58,30 @@ function testEnvironment(databaseUrl: string, settings: Settings): Settings {
   }
 }
 
+interface BuildOptions {
+  readonly world?: Partial<World>
+  readonly keySource?: KeySource
+}
+
 /** The service, not listening yet. It logs all it can, for the end of the run: see run-log.ts. */
 export function buildTestApp(
   config: RunnableConfig,
-  { world, keySource }: { readonly world?: World; readonly keySource?: KeySource } = {},
+  { world, keySource }: BuildOptions = {},
 ): Promise<FastifyInstance> {
   const { logLevel } = config
   return buildApp(
     { ...config, logLevel: logLevel === 'silent' ? 'trace' : logLevel },
-    { now: Date.now, random: Math.random, ...world, logTo: logOfTest(world?.logTo) },
+    { ...world, logTo: logOfTest(world?.logTo) },
     keySource,
   )
+}
+
+let threads: BcryptThreads | undefined
+
+/** One set for all services of a process, for a thread costs more CPU to start than all that a test hashes. */
+function sharedThreads(): BcryptThreads {
+  threads ??= startBcryptThreads()
+  return threads
 }
 
 export interface StartOptions {
@@ -77,7 +94,7 @@ export interface StartOptions {
   readonly port?: number
   /** Waits for a lock that the test holds, on a machine however busy. */
   readonly patient?: boolean
-  readonly world?: World
+  readonly world?: Partial<World>
 }
 
 /** A service over real HTTP, on a database of its own unless `options` name one. */
@@ -91,7 +108,12 @@ export async function startApp(
   const databaseUrl = patient ? patiently(url) : url
   const config = testConfig(databaseUrl, settings)
   const keySource = keySourceOf(config, testEnvironment(databaseUrl, settings))
-  const app = await buildTestApp(config, { ...(world && { world }), keySource })
+  // Where hashes cost what they do in production, how long they wait for a thread is what the test is about.
+  const isCheap = config.bcryptCost === Number(CHEAPEST)
+  const app = await buildTestApp(config, {
+    world: { ...(isCheap && { bcryptThreads: sharedThreads() }), ...world },
+    keySource,
+  })
   t.teardown(() => app.close())
   return { app, url: await app.listen({ host, port }), config, databaseUrl }
 }

@@ -64,7 +64,7 @@ export async function untilReady(url: string): Promise<void> {
 
 /** GETs with an access token, or without one. */
 export async function get(url: string, access?: string): Promise<Answer> {
-  return ask(url, { headers: access === undefined ? {} : bearer(access) })
+  return ask(url, { method: 'GET', headers: access === undefined ? {} : bearer(access) })
 }
 
 export function bearer(access: string): Record<string, string> {
@@ -105,9 +105,15 @@ function texts(fields: Readonly<Record<string, unknown>>): [name: string, value:
   return Object.entries(fields).map(([name, value]) => [name, String(value)])
 }
 
+interface Request {
+  readonly method: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string | FormData
+}
+
 /** By undici itself: its `fetch` takes more CPU than the service does to answer. */
-async function ask(url: string, options: Parameters<typeof request>[1]): Promise<Answer> {
-  const answer = await request(url, options)
+async function ask(url: string, { headers: own, ...rest }: Request): Promise<Answer> {
+  const answer = await request(url, { ...rest, headers: { 'user-agent': 'node', ...own } })
   const headers = new Headers()
   for (const [name, values] of Object.entries(answer.headers)) {
     for (const value of [values].flat()) if (value !== undefined) headers.append(name, value)

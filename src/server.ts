@@ -101,5 +101,7 @@ function explain(error: unknown): string {
   if (code === 'EACCES')
     return 'Keyturn could not start: it may not listen there. Set a PORT above 1023, or another HOST.'
   if (code === 'EADDRNOTAVAIL') return 'Keyturn could not start: HOST is no address of this machine.'
+  if (error.message.startsWith('unsupported startup parameter'))
+    return `Keyturn could not start: a PgBouncer before the database refuses its limits (${error.message}). README.md says under "PgBouncer" what to set there.`
   return `Keyturn could not start: ${error.message}`
 }

@@ -12,6 +12,7 @@ import type { Test } from 'tap'
 import t from 'tap'
 import { plain } from '../tools/plain.mjs'
 import { TEST_SECRETS } from './helpers/app.ts'
+import { gateTo } from './helpers/gate.ts'
 import { createTestDatabase } from './helpers/postgres.ts'
 import { keepPrinted } from './helpers/run-log.ts'
 import { until } from './helpers/until.ts'
@@ -316,6 +317,42 @@ t.test('SIGHUP of a terminal that is closed ends a service without key files', a
   const service = await serve(t)
   t.same((await ended(service.process, () => service.process.kill('SIGHUP'))).exit, [0, null])
 })
+
+t.test('a PgBouncer that refuses the limits is named, with where to read on', async (t) => {
+  const { url } = await createTestDatabase(t)
+  const gate = new URL((await gateTo(t, url)).url)
+  const pooler = createServer((client) => {
+    client.on('error', () => undefined)
+    client.once('data', (startup) => {
+      if (startup.includes('statement_timeout'))
+        return client.end(refusal('unsupported startup parameter: x'))
+      const database = connect(Number(gate.port), gate.hostname)
+      database.on('error', () => undefined)
+      database.write(startup)
+      client.pipe(database).pipe(client)
+    })
+  }).listen(0, '127.0.0.1')
+  t.teardown(() => pooler.close())
+  await once(pooler, 'listening')
+  const address = pooler.address()
+  const way = new URL(gate)
+  way.port = String(typeof address === 'object' ? address?.port : '')
+  const { process: child, output } = spawnServer(t, {
+    ...{ DATABASE_URL: way.href, NODE_ENV: 'test' },
+    ...TEST_SECRETS,
+  })
+  t.same(await once(child, 'exit'), [1, null])
+  t.match(output(), /PgBouncer .+ \(unsupported startup parameter: x\)\. README\.md says under "PgBouncer"/)
+})
+
+/** An ErrorResponse of PostgreSQL's protocol. */
+function refusal(message: string): Buffer {
+  const fields = Buffer.from(`SFATAL\0C08P01\0M${message}\0\0`)
+  const head = Buffer.alloc(5)
+  head.write('E')
+  head.writeInt32BE(fields.length + 4, 1)
+  return Buffer.concat([head, fields])
+}
 
 t.test('a weak key ends the start with 78, and is not printed', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'keyturn-server-'))

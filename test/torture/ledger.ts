@@ -14,7 +14,7 @@ export interface Ledger {
   readonly falseLogout: string | undefined
   /** Requests of the client that came inside the grace after a sibling had moved on. */
   readonly delayed: { readonly asked: number; readonly lost: number }
-  /** Answers to tokens that had been exchanged before, inside the grace. */
+  /** Answers to tokens that had been exchanged before, for certain inside the grace. */
   readonly replays: Readonly<Record<Party, number>>
   /** Those of the thief that came in the moment of a rotation: which of the two was first, no answer tells. */
   readonly crossings: number
@@ -42,7 +42,11 @@ export function createLedger(world: World, lives: Lives): Ledger {
   /** When each token was exchanged. */
   const exchanged = new Map<string, number>()
   let signedInAt = 0
+  /** The first request with each token that got no answer: it may have been the exchange all the same. */
+  const unanswered = new Map<string, number>()
+  /** When the last exchange was, at the latest and at the earliest. */
   let lastRotation = 0
+  let earliestRotation = 0
   let isLoggedOut = false
   let refused: string | undefined
   let [refreshes, failOvers, restarts, lost, crossings] = [0, 0, 0, 0, 0]
@@ -53,7 +57,8 @@ export function createLedger(world: World, lives: Lives): Ledger {
   let longest = 0
 
   const other = (party: Party): Party => (party === 'client' ? 'thief' : 'client')
-  const isInGrace = (at: number) => at <= lastRotation + lives.graceSeconds * 1000
+  const isSurelyInGrace = (at: number) => at <= earliestRotation + lives.graceSeconds * 1000
+  const isSurelyLate = (at: number) => at > lastRotation + lives.graceSeconds * 1000
 
   function generationOf(token: string, before: string): number {
     const generation = generations.get(token) ?? (generations.get(before) ?? 0) + 1
@@ -74,7 +79,7 @@ export function createLedger(world: World, lives: Lives): Ledger {
 
   function judgeDoubleUse(party: Party, refresh: string, generation: number, at: number): void {
     const isDouble = usedBy[other(party)].has(refresh)
-    const isLate = isDouble && !isInGrace(at)
+    const isLate = isDouble && isSurelyLate(at)
     const isMeeting = handedTo[other(party)].has(generation) && !handedTo[party].has(generation)
     handedTo[party].add(generation)
     if (isLate) {
@@ -90,7 +95,7 @@ export function createLedger(world: World, lives: Lives): Ledger {
 
   function granted({ party, refresh }: Ask, next: string | undefined, at: number): void {
     const isRepeated = exchanged.has(refresh)
-    if (isRepeated && isInGrace(at)) {
+    if (isRepeated && isSurelyInGrace(at)) {
       replays[party] += 1
       if (party === 'thief' && lastRotation === at) crossings += 1
     }
@@ -100,6 +105,7 @@ export function createLedger(world: World, lives: Lives): Ledger {
     if (!isRepeated) {
       exchanged.set(refresh, at)
       lastRotation = at
+      earliestRotation = unanswered.get(refresh) ?? at
     }
     world.note(() => `  the ${party} gets generation ${generation}`)
   }
@@ -109,7 +115,7 @@ export function createLedger(world: World, lives: Lives): Ledger {
     usedBy[party].add(refresh)
     if (isLoggedOut || refused !== undefined || isOver(at)) return
     refused = code
-    if (party !== 'client' || !exchanged.has(refresh) || !isInGrace(at)) return
+    if (party !== 'client' || !exchanged.has(refresh) || !isSurelyInGrace(at)) return
     lost += 1
   }
 
@@ -143,12 +149,14 @@ export function createLedger(world: World, lives: Lives): Ledger {
       tokensOf.set(0, new Set([tokens.refresh]))
       signedInAt = at
       lastRotation = at
+      earliestRotation = at
     },
     answered(ask, answer, at) {
       refreshes += 1
       if (answer.kind === 'tokens') granted(ask, answer.refresh, at)
       else if (answer.kind === 'refused') refusedWith(ask, answer.code, at)
       else if (answer.kind === 'unread' && answer.isGranted) granted(ask, undefined, at)
+      else if (answer.kind === 'failed' && !unanswered.has(ask.refresh)) unanswered.set(ask.refresh, at)
     },
     loggedOut() {
       isLoggedOut = true

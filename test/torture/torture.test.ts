@@ -7,6 +7,7 @@ import { createTestDatabase } from '../helpers/postgres.ts'
 import type { Adapter, Subject } from './adapter.ts'
 import { openKeyturn } from './keyturn-adapter.ts'
 import { STILL } from './keyturn-clock.ts'
+import { createLedger } from './ledger.ts'
 import { openNaive } from './naive-adapter.ts'
 import type { Planned } from './plan.ts'
 import { plan, SCORED } from './plan.ts'
@@ -15,6 +16,7 @@ import { createScore, rowsOf } from './score.ts'
 import { scoreServer } from './score-server.ts'
 import type { Answer, Party } from './server.ts'
 import { drawSchedule, tryServer } from './trial.ts'
+import { createWorld } from './world.ts'
 
 // KEYTURN_SEED=7 draws other schedules; `npm run torture` runs many more of them.
 const SEED = Number(process.env['KEYTURN_SEED'] ?? 1)
@@ -61,6 +63,25 @@ function wordOf(answer: Answer | { readonly kind: 'unread' }): string {
   if (answer.kind === 'tokens') return answer.refresh
   return answer.kind === 'refused' ? answer.code : answer.kind
 }
+
+t.test('what may have been late by a request without an answer is no replay inside the grace', async (t) => {
+  const lives = { graceSeconds: 30, idleTtlSeconds: DAY / SECOND, ttlSeconds: DAY / SECOND }
+  /** The thief uses what the client has exchanged, so long after it did. */
+  const replaysAfter = (seconds: number, isFirstLost: boolean) => {
+    const ledger = createLedger(createWorld(STILL, false), lives)
+    const next = { kind: 'tokens', refresh: 'second', access: 'access', expiresIn: 900 } as const
+    ledger.signedIn({ ...next, refresh: 'first' }, STILL)
+    if (isFirstLost)
+      ledger.answered(asking('client', 'first'), { kind: 'failed', retryAfterSeconds: 1 }, STILL)
+    ledger.answered(asking('client', 'first'), next, STILL + 20 * SECOND)
+    ledger.answered(asking('thief', 'first'), next, STILL + (20 + seconds) * SECOND)
+    return ledger.replays.thief
+  }
+  t.equal(replaysAfter(30, false), 1)
+  t.equal(replaysAfter(31, false), 0)
+  t.equal(replaysAfter(10, true), 1)
+  t.equal(replaysAfter(11, true), 0)
+})
 
 t.test('Keyturn, by nothing but HTTP', async (t: Test) => {
   const { url } = await createTestDatabase(t)
